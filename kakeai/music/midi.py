@@ -1,11 +1,13 @@
 """MIDI bytes ⇄ a score: columns of notes, tempos, metres and keys, in seconds.
 
-Reading gives what ``note_seq.midi_io.midi_to_note_sequence`` gives for the same bytes, quirks included, since that is
-how every model of this family met its notes. note-seq hears MIDI through pretty_midi and mido; no reader that hands
-out finished notes can follow them in the corners (a note-off that closes several notes, the programme at the note-off,
-tempo on the first track alone), so the bytes are walked here. Format: Standard MIDI Files 1.0 (RP-001).
+Reading gives what ``note_seq.midi_io.midi_to_note_sequence`` gives for the same bytes, quirks included: that
+is how every model of this family met its notes. note-seq hears MIDI through pretty_midi and mido; a reader
+that hands out finished notes cannot follow them in the corners (a note-off that closes several notes, the
+program at the note-off, tempo on the first track alone), so the bytes are walked here.
+Format: Standard MIDI Files 1.0 (RP-001).
 """
 
+import itertools
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,10 +34,14 @@ NOTE = np.dtype(
 )
 TEMPO = np.dtype([("time", "f8"), ("qpm", "f8")])  # seconds; quarter notes a minute
 TIME_SIGNATURE = np.dtype([("time", "f8"), ("numerator", "i2"), ("denominator", "i2")])
-KEY_SIGNATURE = np.dtype([("time", "f8"), ("key", "i2"), ("mode", "i2")])  # key 0..11 from C; mode 0 major, 1 minor
+KEY_SIGNATURE = np.dtype(
+    [("time", "f8"), ("key", "i2"), ("mode", "i2")]
+)  # key 0..11 from C; mode 0 major, 1 minor
 
 MAX_TICK = 10**10  # note-seq's own limit
-MAX_SECONDS = 24 * 3600.0  # no tune lasts a day: such a file is damaged, and would cost later stages their memory
+MAX_SECONDS = (
+    24 * 3600.0
+)  # no tune lasts a day: such a file is damaged, and would cost later stages their memory
 MAX_EVENT_BYTES = 1_000_000  # mido's limit for the payload of one meta or sysex event
 MAX_DENOMINATOR_EXPONENT = 14  # the metre's denominator is held in 16 bits; real ones end at 1/64
 DEFAULT_TEMPO_US = 500_000  # microseconds a quarter note, where a file names no tempo: 120 a minute
@@ -43,7 +49,8 @@ MAX_TEMPO_US = 0xFFFFFF  # three bytes
 WRITTEN_TICKS_PER_QUARTER = 480
 MAX_DELTA = 0x0FFFFFFF  # the longest distance between two events that the format can say
 
-# Data bytes after a status byte, by its upper half; system messages by the whole byte. 0xF4, 0xF5, 0xF9, 0xFD undefined.
+# Data bytes after a status byte, by its upper half; of system messages by the whole byte.
+# 0xF4, 0xF5, 0xF9 and 0xFD are undefined.
 _CHANNEL_DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 _META, _SYSEX, _SYSEX_GOES_ON = 0xFF, 0xF0, 0xF7
@@ -53,17 +60,18 @@ _SET_TEMPO, _SMPTE_OFFSET, _TIME_SIGNATURE, _KEY_SIGNATURE, _END_OF_TRACK, _TRAC
 # The meta events mido knows, with the fewest payload bytes each may have.
 _META_MIN_BYTES = {
     **dict.fromkeys((0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x09, 0x7F), 0),
-    0x20: 1, 0x21: 0, _END_OF_TRACK: 0, _SET_TEMPO: 3, _SMPTE_OFFSET: 5, _TIME_SIGNATURE: 4, _KEY_SIGNATURE: 2,
+    0x20: 1, 0x21: 0, _END_OF_TRACK: 0,
+    _SET_TEMPO: 3, _SMPTE_OFFSET: 5, _TIME_SIGNATURE: 4, _KEY_SIGNATURE: 2,
 }  # fmt: skip
 
 
 class MidiError(KakeaiError):
-    """The bytes are no MIDI file that can be read, or the notes cannot be written as one; says where and why."""
+    """Bytes that cannot be read as MIDI, or notes that cannot be written as such; says where and why."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One piece. All times in seconds; the arrays' columns are the dtypes of this module, in note-seq's order."""
+    """One piece: columns of this module's dtypes, in note-seq's order. All times in seconds."""
 
     notes: np.ndarray  # NOTE, by instrument, then in the order in which the notes end
     tempos: np.ndarray  # TEMPO
@@ -75,7 +83,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Track:
-    """One voice to be written: its name, its notes (NOTE), its General MIDI programme 0..127."""
+    """One voice to be written: its name, its notes (NOTE), its General MIDI program 0..127."""
 
     name: str
     notes: np.ndarray
@@ -94,8 +102,12 @@ def make_notes(rows: Iterable[tuple[int, int, float, float]]) -> np.ndarray:
 class _Events:
     """What the tracks said, still in ticks."""
 
-    notes: array = field(default_factory=lambda: array("q"))  # pitch, velocity, start, end, instrument; and again
-    instruments: dict[tuple[int, int, int], int] = field(default_factory=dict)  # (program, channel, track) → number
+    notes: array = field(
+        default_factory=lambda: array("q")
+    )  # pitch, velocity, start, end, instrument; and again
+    instruments: dict[tuple[int, int, int], int] = field(
+        default_factory=dict
+    )  # (program, channel, track) → number
     tempos: list[tuple[int, int]] = field(default_factory=list)  # tick, microseconds a quarter
     time_signatures: list[tuple[int, int, int]] = field(default_factory=list)  # tick, numerator, denominator
     key_signatures: list[tuple[int, int, int]] = field(default_factory=list)  # tick, key, mode
@@ -104,8 +116,8 @@ class _Events:
 def read_midi(data: bytes) -> Score:
     """The score in the bytes of a Standard MIDI File of any format.
 
-    Raises MidiError, with the byte where it happened, for whatever note-seq rejects too: any unreadable or empty track,
-    alien chunks, a division in SMPTE frames; and for notes that end after MAX_SECONDS.
+    Raises MidiError, with the byte where it happened, for whatever note-seq rejects too: any unreadable or
+    empty track, alien chunks, a division in SMPTE frames; and for notes that end after MAX_SECONDS.
     """
     division, track_count, position = _read_header(data)
     events = _Events()
@@ -113,7 +125,9 @@ def read_midi(data: bytes) -> Score:
         try:
             position = _read_track(data, position, track, events)
         except IndexError:
-            raise MidiError(f"the file ends in the middle of track {track + 1}; it has been cut short") from None
+            raise MidiError(
+                f"the file ends in the middle of track {track + 1}; it has been cut short"
+            ) from None
     return _score(events, division)
 
 
@@ -127,7 +141,9 @@ def _read_header(data: bytes) -> tuple[int, int, int]:
     track_count = int.from_bytes(data[10:12], "big", signed=True)
     division = int.from_bytes(data[12:14], "big", signed=True)
     if division < 0:
-        raise MidiError("time is counted in SMPTE frames, not in beats; save the file with ticks per quarter note")
+        raise MidiError(
+            "time is counted in SMPTE frames, not in beats; save the file with ticks per quarter note"
+        )
     if division == 0:
         raise MidiError("the header says that a quarter note has no ticks")
     if track_count <= 0:
@@ -138,7 +154,7 @@ def _read_header(data: bytes) -> tuple[int, int, int]:
 def _read_track(data: bytes, position: int, track: int, events: _Events) -> int:
     """Adds one track to the events; returns where the next one begins.
 
-    The declared length must end between two events. Whatever stands after an end-of-track event inside it counts.
+    The declared length must end between two events. What follows an end-of-track event inside it counts.
     """
     if data[position : position + 4] != b"MTrk":
         if position >= len(data):
@@ -155,12 +171,17 @@ def _read_track(data: bytes, position: int, track: int, events: _Events) -> int:
     running = -1  # the last status byte but those of meta events, which do not end a running status
     programs = [0] * 16
     sounding: dict[int, list[tuple[int, int]]] = {}  # channel << 7 | pitch → [(start tick, velocity)]
-    notes, instruments = events.notes, events.instruments
+    add_note, instruments = events.notes.extend, events.instruments
     while position < end:
         delta = data[position]
         position += 1
         if delta > 0x7F:
-            delta, position = _variable_length(data, position - 1, MAX_TICK)
+            following = data[position]
+            if following > 0x7F:
+                delta, position = _variable_length(data, position - 1, MAX_TICK)
+            else:
+                delta = (delta & 0x7F) << 7 | following
+                position += 1
         tick += delta
         if tick > MAX_TICK:
             raise MidiError(f"byte {position}: an event at tick {tick}; is this file damaged?")
@@ -178,28 +199,33 @@ def _read_track(data: bytes, position: int, track: int, events: _Events) -> int:
                 position += 1  # mido takes a data byte after a sysex event for one more sysex event
         kind = status & 0xF0
 
-        if kind in (0x80, 0x90):
-            pitch, velocity = data[position], data[position + 1]
+        if kind <= 0x90:
+            pitch = data[position]
+            velocity = data[position + 1]
             position += 2
             if pitch > 0x7F or velocity > 0x7F:
                 raise MidiError(f"byte {position - 2}: a note event with data above 127")
-            channel = status & 0x0F
-            key = channel << 7 | pitch
-            if kind == 0x90 and velocity:
-                sounding.setdefault(key, []).append((tick, velocity))
-            elif key in sounding:
+            key = (status & 0x0F) << 7 | pitch
+            if velocity and kind == 0x90:
+                if key in sounding:
+                    sounding[key].append((tick, velocity))
+                else:
+                    sounding[key] = [(tick, velocity)]
+                continue
+            opened = sounding.pop(key, None)
+            if opened is None:
+                continue
+            if opened[-1][0] == tick:
                 # A note-off ends every open note of its key but those of this very tick, which sound on
                 # if it has ended another one, and are lost if it has not (pretty_midi 0.2.11).
-                opened = sounding.pop(key)
-                kept = [note for note in opened if note[0] == tick]
-                if len(kept) == len(opened):
+                if opened[0][0] == tick:
                     continue
-                if kept:
-                    sounding[key] = kept
-                instrument = instruments.setdefault((programs[channel], channel, track), len(instruments))
-                for start, loudness in opened:
-                    if start != tick:
-                        notes.extend((pitch, loudness, start, tick, instrument))
+                sounding[key] = [note for note in opened if note[0] == tick]
+                opened = [note for note in opened if note[0] != tick]
+            voice = (programs[status & 0x0F], status & 0x0F, track)
+            instrument = instruments.setdefault(voice, len(instruments))
+            for start, loudness in opened:
+                add_note((pitch, loudness, start, tick, instrument))
         elif kind != 0xF0:
             size = _CHANNEL_DATA_BYTES[kind]
             if max(data[position : position + size], default=0) > 0x7F:
@@ -258,7 +284,7 @@ def _payload(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _read_meta(meta: int, payload: bytes, tick: int, track: int, events: _Events, position: int) -> None:
-    """Tempo, metre and key count on the first track only, but must be sound on every one (pretty_midi, mido)."""
+    """Tempo, metre and key count on the first track only, but must be sound on every one."""
     if len(payload) < _META_MIN_BYTES[meta] or (meta == 0x00 and len(payload) == 1):
         raise MidiError(f"byte {position}: meta event {meta:#04x} is too short")
     if meta == _SET_TEMPO:
@@ -288,7 +314,7 @@ def _read_meta(meta: int, payload: bytes, tick: int, track: int, events: _Events
 
 @dataclass(frozen=True)
 class _Clock:
-    """Ticks → seconds, in the same float64 steps as pretty_midi: a different rounding flips quantised notes."""
+    """Ticks → seconds, in pretty_midi's float64 steps: another rounding would flip quantised notes."""
 
     ticks: np.ndarray  # int64[changes], where a tempo begins
     scales: np.ndarray  # float64[changes], seconds a tick from there
@@ -308,7 +334,7 @@ def _clock(tempos: list[tuple[int, int]], division: int) -> _Clock:
         elif scale != changes[-1][1]:
             changes.append((tick, scale))
     times = [0.0]
-    for (tick, scale), (next_tick, _) in zip(changes, changes[1:], strict=False):
+    for (tick, scale), (next_tick, _) in itertools.pairwise(changes):
         times.append(times[-1] + scale * (next_tick - tick))
     ticks, scales = zip(*changes, strict=True)
     return _Clock(np.array(ticks, np.int64), np.array(scales), np.array(times))
@@ -344,9 +370,8 @@ def _timed(rows: list[tuple[int, int, int]], dtype: np.dtype, clock: _Clock) -> 
     """Rows of a tick and two numbers, as the columns of dtype, whose first is the time in seconds."""
     columns = np.array(rows, np.int64).reshape(-1, 3).T
     timed = np.empty(columns.shape[1], dtype)
-    names = dtype.names or ()
-    timed[names[0]] = clock.seconds(columns[0])
-    timed[names[1]], timed[names[2]] = columns[1], columns[2]
+    time, first, second = dtype.names or ("", "", "")
+    timed[time], timed[first], timed[second] = clock.seconds(columns[0]), columns[1], columns[2]
     return timed
 
 
@@ -358,8 +383,9 @@ def write_midi(
 ) -> bytes:
     """A format 1 file: one track with tempo and metre, then one for each of `tracks`.
 
-    A note of no length gets one tick. MIDI cannot say two overlapping notes of one pitch in one voice, so the earlier
-    one ends where the later begins; of two that begin together the longer is kept. Drum notes go to channel 10.
+    A note of no length gets one tick. MIDI cannot say two overlapping notes of one pitch in one voice, so the
+    earlier one ends where the later begins; of two that begin together the longer is kept. Drum notes go to
+    channel 10.
     Raises MidiError for values that the format cannot hold.
     """
     numerator, denominator = time_signature
@@ -386,7 +412,7 @@ def _track_events(track: Track, channel: int, tempo: int) -> list[tuple[int, byt
     """The track's events as (tick, message), in order; `tempo` in microseconds a quarter."""
     notes = track.notes
     if not 0 <= track.program <= 127:
-        raise MidiError(f"programme {track.program} lies outside 0..127")
+        raise MidiError(f"program {track.program} lies outside 0..127")
     if ((notes["pitch"] < MIN_PITCH) | (notes["pitch"] > MAX_PITCH)).any():
         raise MidiError(f"a pitch lies outside {MIN_PITCH}..{MAX_PITCH}")
     if ((notes["velocity"] < 1) | (notes["velocity"] > MAX_VELOCITY)).any():
@@ -397,11 +423,15 @@ def _track_events(track: Track, channel: int, tempo: int) -> list[tuple[int, byt
     ticks = np.rint(times * 1e6 / tempo * WRITTEN_TICKS_PER_QUARTER).astype(np.int64)
 
     name = track.name.encode()
-    ordered: list[tuple[int, int, bytes]] = [  # at one tick: first what sets up, then note-offs, then note-ons
+    ordered: list[
+        tuple[int, int, bytes]
+    ] = [  # at one tick: first what sets up, then note-offs, then note-ons
         (0, 0, bytes([_META, _TRACK_NAME]) + _as_variable_length(len(name)) + name),
         (0, 0, bytes([0xC0 | channel, track.program])),
     ]
-    voices: dict[tuple[int, int], list[tuple[int, int, int]]] = {}  # (channel, pitch) → [(start, end, velocity)]
+    voices: dict[
+        tuple[int, int], list[tuple[int, int, int]]
+    ] = {}  # (channel, pitch) → [(start, end, velocity)]
     for note, start, end in zip(notes, ticks[0].tolist(), ticks[1].tolist(), strict=True):
         voice = (DRUM_CHANNEL if note["is_drum"] else channel, int(note["pitch"]))
         voices.setdefault(voice, []).append((start, max(end, start + 1), int(note["velocity"])))
