@@ -1,0 +1,445 @@
+"""Melody events ⇄ the inputs and labels of the MelodyRNN family, as array operations.
+
+What an encoding may know about a melody is a `History`: one entry for each step of a whole batch (`histories`,
+leading shape [batch, time], for training) or for the newest step only (`no_history` and `extend`, leading shape
+[batch], for sampling). Everything after it, inputs and labels, is one definition for both.
+
+The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/melody_encoder_decoder.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from kakeai.model.configs import Config
+from kakeai.music.melody import NO_EVENT, NOTE_OFF
+
+Tensor = Any  # a tensor of Keras's backend, or what converts to one
+
+LOOKBACKS = (16, 32)  # steps: one and two bars of 4/4 in 16ths (note_seq.encoder_decoder)
+WINDOW = LOOKBACKS[-1] + 1  # steps a history keeps: the newest, and as many as the longest lookback before it
+STEPS_PER_BAR = 16  # what the key encoding takes for a bar, whatever the metre (note_seq.constants)
+SPECIAL_EVENTS = 2  # no event and note-off
+PITCH_CLASSES = 12
+RECENT_PITCHES = 3  # different pitches whose keys the key encoding tells
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
+
+# KEYS[pitch class, key] is 1 where the pitch class belongs to the major key.
+KEYS = np.array(
+    [[(pitch - key) % 12 in MAJOR_SCALE for key in range(PITCH_CLASSES)] for pitch in range(PITCH_CLASSES)],
+    np.float32,
+)
+
+
+class History(NamedTuple):
+    """What is known of a melody just after a step; `...` is [batch, time] or [batch].
+
+    Attributes:
+        window: int32 [..., WINDOW], the last events, the newest at the end, NO_EVENT before the melody began.
+        position: int32 [...], index of the newest event; -1 before the first.
+        sounding: int32 [...], the pitch that sounds, or a negative event where none does.
+        attacked: int32 [...], 1 if a note began since the last NO_EVENT.
+        direction: int32 [...], 1 after a rise, -1 after a fall, 0 before the first change of pitch.
+        last_pitch: int32 [...], pitch of the newest note, negative before the first.
+        last_seen: int32 [..., pitches], position at which each pitch last began, -1 for never.
+        pitch_classes: float32 [..., 12], how many notes of each pitch class there were.
+    """
+
+    window: Tensor
+    position: Tensor
+    sounding: Tensor
+    attacked: Tensor
+    direction: Tensor
+    last_pitch: Tensor
+    last_seen: Tensor
+    pitch_classes: Tensor
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The alphabet that all encodings share: pitches of [min_note, max_note) and two special events."""
+
+    min_note: int
+    max_note: int
+
+    # What a subclass adds to it.
+    lookbacks = ()
+    melodic = False  # whether `inputs` reads the fields of `History` below `position`
+
+    @property
+    def num_pitches(self) -> int:
+        """How many pitches the model knows."""
+        return self.max_note - self.min_note
+
+    @property
+    def num_classes(self) -> int:
+        """How many labels there are: pitches, special events and repeats."""
+        return self.num_pitches + SPECIAL_EVENTS + len(self.lookbacks)
+
+    @property
+    def input_size(self) -> int:
+        """Length of one step's input vector."""
+        raise NotImplementedError
+
+    @property
+    def no_event_label(self) -> int:
+        """The label of NO_EVENT where it is no repeat."""
+        return 0
+
+    def inputs(self, history: History) -> Tensor:
+        """Return float32 [..., input_size]: what the network is told after the newest step."""
+        raise NotImplementedError
+
+    def classes(self, events: Tensor) -> Tensor:
+        """Return int32 [...]: the label of each event, repeats left out."""
+        pitched = events - self.min_note + SPECIAL_EVENTS
+        return ops.where(events < 0, events + SPECIAL_EVENTS, pitched)
+
+    def events(self, classes: Tensor) -> Tensor:
+        """Return int32 [...]: the event of each label below the repeats; the inverse of `classes`."""
+        pitched = classes - SPECIAL_EVENTS + self.min_note
+        return ops.where(classes < SPECIAL_EVENTS, classes - SPECIAL_EVENTS, pitched)
+
+    def repeated(self, history: History) -> Tensor:
+        """Return int32 [..., lookbacks]: the event that each repeat label stands for at the next step."""
+        return ops.stack([history.window[..., WINDOW - distance] for distance in self.lookbacks], axis=-1)
+
+    def next_events(self, classes: Tensor, history: History) -> Tensor:
+        """Return int32 [...]: the event that a label means at the step after `history`."""
+        events = self.events(ops.minimum(classes, self.num_pitches + SPECIAL_EVENTS - 1))
+        for i in range(len(self.lookbacks)):
+            is_repeat = ops.equal(classes, self.num_pitches + SPECIAL_EVENTS + i)
+            events = ops.where(is_repeat, self.repeated(history)[..., i], events)
+        return events
+
+    def labels(self, events: Tensor, history: History) -> Tensor:
+        """Return int32 [...]: the label of each event as the step after `history`; far repeats come first."""
+        labels = self.classes(events)
+        for i in range(len(self.lookbacks)):
+            repeats = ops.equal(events, self.repeated(history)[..., i])
+            labels = ops.where(repeats, self.num_pitches + SPECIAL_EVENTS + i, labels)
+        return labels
+
+    def log_likelihood(self, log_probabilities: Tensor, events: Tensor, history: History) -> Tensor:
+        """Return float32 [...]: log-probability of each event as the step after `history`.
+
+        Several labels can mean the same event (its own and repeats of it); their probabilities add up.
+
+        Args:
+            log_probabilities: float32 [..., num_classes], the model's after `history`.
+            events: int32 [...], pitches within the model's range.
+            history: The steps before.
+        """
+        meant = [
+            ops.take_along_axis(log_probabilities, self.classes(events)[..., None], axis=-1)[..., 0]
+        ]
+        for i in range(len(self.lookbacks)):
+            repeats = ops.equal(events, self.repeated(history)[..., i])
+            log_probability = log_probabilities[..., self.num_pitches + SPECIAL_EVENTS + i]
+            meant.append(ops.where(repeats, log_probability, -np.inf))
+        return ops.logsumexp(ops.stack(meant, axis=-1), axis=-1)
+
+    def event_probabilities(self, probabilities: Tensor, history: History) -> Tensor:
+        """Return float32 [..., num_pitches + 2]: the probability of each event, by its own label.
+
+        Args:
+            probabilities: float32 [..., num_classes], the model's after `history`.
+            history: The steps before.
+        """
+        num_events = self.num_pitches + SPECIAL_EVENTS
+        merged = probabilities[..., :num_events]
+        for i in range(len(self.lookbacks)):
+            meant = ops.one_hot(self.classes(self.repeated(history)[..., i]), num_events)
+            merged = merged + meant * probabilities[..., num_events + i, None]
+        return merged
+
+    def encode(self, events: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs float32 [batch, time - 1, input_size] and labels int32 [batch, time - 1] of melodies.
+
+        Args:
+            events: int32 [batch, time], squashed into the model's range.
+        """
+        before = self.histories(events[:, :-1])
+        return self.inputs(before), self.labels(events[:, 1:], before)
+
+    def histories(self, events: Tensor) -> History:
+        """Return what is known just after each step of whole melodies, leading shape [batch, time].
+
+        Args:
+            events: int32 [batch, time], pitches within [min_note, max_note).
+        """
+        batch, time = ops.shape(events)[0], ops.shape(events)[1]
+        steps = ops.arange(time, dtype="int32")[None, :] + ops.zeros_like(events)
+        silence = ops.full((batch, WINDOW - 1), NO_EVENT, dtype="int32")
+        padded = ops.concatenate([silence, events], axis=1)
+        window = ops.stack([padded[:, i : i + time] for i in range(WINDOW)], axis=-1)
+        if not self.melodic:
+            unused = ops.zeros_like(steps)
+            return History(window, steps, *[unused] * 4, unused[..., None], unused[..., None])
+
+        is_note = events >= 0
+        last_note = _running_max(ops.where(is_note, steps, -1))
+        last_change = _running_max(ops.where(ops.equal(events, NO_EVENT), -1, steps))
+        last_hold = _running_max(ops.where(ops.equal(events, NO_EVENT), steps, -1))
+        last_pitch = _at(events, last_note)
+        # The pitch before each note's own: what sounded last one step earlier.
+        before = ops.concatenate([ops.full((batch, 1), NO_EVENT, dtype="int32"), last_pitch[:, :-1]], axis=1)
+        step_direction = ops.where(ops.logical_and(is_note, before >= 0), ops.sign(events - before), 0)
+        last_turn = _running_max(ops.where(ops.not_equal(step_direction, 0), steps, -1))
+        direction = ops.where(last_turn >= 0, _at(step_direction, last_turn), 0)
+        begins = ops.one_hot(events - self.min_note, self.num_pitches, dtype="int32")  # zeros where no note
+        last_seen = _running_max(ops.where(begins > 0, steps[..., None], -1))
+        counts = ops.cumsum(ops.cast(begins, "float32"), axis=1)
+        return History(
+            window,
+            steps,
+            sounding=_at(events, last_change),
+            attacked=ops.cast(last_note > last_hold, "int32"),
+            direction=direction,
+            last_pitch=last_pitch,
+            last_seen=last_seen,
+            pitch_classes=ops.matmul(counts, self._pitch_class_of()),
+        )
+
+    def no_history(self, batch: Tensor) -> History:
+        """Return the history of melodies that have not begun, leading shape [batch]."""
+        nothing = ops.full((batch,), NO_EVENT, dtype="int32")
+        zero = ops.zeros((batch,), "int32")
+        pitches = self.num_pitches if self.melodic else 1
+        return History(
+            window=ops.full((batch, WINDOW), NO_EVENT, dtype="int32"),
+            position=zero - 1,
+            sounding=nothing,
+            attacked=zero,
+            direction=zero,
+            last_pitch=nothing,
+            last_seen=ops.full((batch, pitches), -1, dtype="int32"),
+            pitch_classes=ops.zeros((batch, PITCH_CLASSES if self.melodic else 1), "float32"),
+        )
+
+    def extend(self, history: History, events: Tensor) -> History:
+        """Return the history one step on.
+
+        Args:
+            history: Leading shape [batch].
+            events: int32 [batch], the next events.
+        """
+        window = ops.concatenate([history.window[:, 1:], events[:, None]], axis=1)
+        position = history.position + 1
+        if not self.melodic:
+            return history._replace(window=window, position=position)
+
+        is_note, is_hold = events >= 0, ops.equal(events, NO_EVENT)
+        moves = ops.logical_and(is_note, history.last_pitch >= 0)
+        step_direction = ops.where(moves, ops.sign(events - history.last_pitch), 0)
+        begins = ops.one_hot(events - self.min_note, self.num_pitches, dtype="int32")
+        return History(
+            window,
+            position,
+            sounding=ops.where(is_hold, history.sounding, events),
+            attacked=ops.where(is_note, 1, ops.where(is_hold, 0, history.attacked)),
+            direction=ops.where(ops.equal(step_direction, 0), history.direction, step_direction),
+            last_pitch=ops.where(is_note, events, history.last_pitch),
+            last_seen=ops.where(begins > 0, position[:, None], history.last_seen),
+            pitch_classes=history.pitch_classes
+            + ops.matmul(ops.cast(begins, "float32"), self._pitch_class_of()),
+        )
+
+    def _pitch_class_of(self) -> np.ndarray:
+        pitch_classes = np.arange(self.min_note, self.max_note) % PITCH_CLASSES
+        return np.eye(PITCH_CLASSES, dtype=np.float32)[pitch_classes]
+
+
+class OneHotEncoding(Encoding):
+    """The newest event and nothing else (`OneHotEventSequenceEncoderDecoder`): `basic_rnn`, `mono_rnn`."""
+
+    @property
+    def input_size(self) -> int:
+        """One place for each event."""
+        return self.num_classes
+
+    def inputs(self, history: History) -> Tensor:
+        """Return float32 [..., input_size]."""
+        return ops.one_hot(self.classes(history.window[..., -1]), self.num_classes)
+
+
+class LookbackEncoding(Encoding):
+    """Adds repeats of one and two bars ago and the metre (`LookbackEventSequenceEncoderDecoder`)."""
+
+    lookbacks = LOOKBACKS
+    counter_bits = 5
+
+    @property
+    def input_size(self) -> int:
+        """The event, what each lookback would bring next, the counter, and whether the step repeats each."""
+        num_events = self.num_pitches + SPECIAL_EVENTS
+        return num_events * (1 + len(LOOKBACKS)) + self.counter_bits + len(LOOKBACKS)
+
+    def inputs(self, history: History) -> Tensor:
+        """Return float32 [..., input_size]."""
+        num_events = self.num_pitches + SPECIAL_EVENTS
+        repeated = self.classes(self.repeated(history))
+        return ops.concatenate(
+            [
+                ops.one_hot(self.classes(history.window[..., -1]), num_events),
+                *[ops.one_hot(repeated[..., i], num_events) for i in range(len(LOOKBACKS))],
+                _counter(history, self.counter_bits),
+                _repeats(history),
+            ],
+            axis=-1,
+        )
+
+
+class KeyEncoding(Encoding):
+    """What sounds, how it moves, and in which keys (`KeyMelodyEncoderDecoder`): `attention_rnn`."""
+
+    lookbacks = LOOKBACKS
+    melodic = True
+    counter_bits = 7
+
+    @property
+    def input_size(self) -> int:
+        """Pitch, note or silence, attack, direction, repeats, counter, start of a bar, and keys twice."""
+        return self.num_pitches + 2 + 1 + 1 + len(LOOKBACKS) + self.counter_bits + 1 + 2 * PITCH_CLASSES
+
+    @property
+    def no_event_label(self) -> int:
+        """In this encoding the pitches come first."""
+        return self.num_pitches
+
+    def classes(self, events: Tensor) -> Tensor:
+        """Return int32 [...]: pitches first, then NO_EVENT, then NOTE_OFF."""
+        special = ops.where(ops.equal(events, NOTE_OFF), self.num_pitches + 1, self.num_pitches)
+        return ops.where(events < 0, special, events - self.min_note)
+
+    def events(self, classes: Tensor) -> Tensor:
+        """Return int32 [...]: the inverse of `classes`."""
+        special = ops.where(ops.equal(classes, self.num_pitches), NO_EVENT, NOTE_OFF)
+        return ops.where(classes < self.num_pitches, classes + self.min_note, special)
+
+    def inputs(self, history: History) -> Tensor:
+        """Return float32 [..., input_size]."""
+        sounds = ops.cast(history.sounding >= 0, "float32")[..., None]
+        bar_starts = ops.equal((history.position + 1) % STEPS_PER_BAR, 0)
+        # The newest pitches: those whose last onset is among the last few, and has been at all.
+        newest = ops.top_k(history.last_seen, RECENT_PITCHES)[0][..., -1:]
+        is_recent = ops.logical_and(history.last_seen >= newest, history.last_seen >= 0)
+        recent = ops.matmul(ops.cast(is_recent, "float32"), self._pitch_class_of())
+        return ops.concatenate(
+            [
+                ops.one_hot(history.sounding - self.min_note, self.num_pitches),  # zeros in silence
+                sounds,
+                1.0 - sounds,
+                ops.cast(history.attacked, "float32")[..., None],
+                ops.cast(history.direction, "float32")[..., None],
+                _repeats(history),
+                _counter(history, self.counter_bits),
+                ops.cast(bar_starts, "float32")[..., None],
+                _likeliest_keys(history.pitch_classes),
+                _likeliest_keys(recent),
+            ],
+            axis=-1,
+        )
+
+
+ENCODINGS: dict[str, type[Encoding]] = {
+    "one_hot": OneHotEncoding,
+    "lookback": LookbackEncoding,
+    "key": KeyEncoding,
+}
+
+
+def encoding_of(config: Config) -> Encoding:
+    """Return the encoding that a configuration names, over its range of pitches."""
+    return ENCODINGS[config.encoding](config.min_note, config.max_note)
+
+
+def transpose(events: Tensor, semitones: Tensor, min_note: int, max_note: int) -> Tensor:
+    """Return the melodies moved, notes that leave [min_note, max_note) put back by octaves.
+
+    Args:
+        events: int32 [batch, time].
+        semitones: int32 [batch].
+        min_note: Lowest pitch allowed.
+        max_note: One above the highest; at least an octave above `min_note`.
+
+    Source: `note_seq.melodies_lib.Melody.transpose`.
+    """
+    moved = events + semitones[:, None]
+    low = min_note + (moved - min_note) % PITCH_CLASSES
+    high = max_note - PITCH_CLASSES + (moved - max_note) % PITCH_CLASSES
+    folded = ops.where(moved < min_note, low, ops.where(moved >= max_note, high, moved))
+    return ops.where(events < 0, events, folded)
+
+
+def squash(events: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """Move each melody into the model's key and range.
+
+    Args:
+        events: int32 [batch, time].
+        config: Gives key and range.
+
+    Returns:
+        The melodies, int32 [batch, time], and by how many semitones each was moved, int32 [batch]. To go back,
+        `transpose` by the negative amount.
+
+    Source: `note_seq.melodies_lib.Melody.squash`.
+    """
+    amount = ops.zeros_like(events[:, 0])
+    if config.transpose_to_key is not None:
+        is_note = events >= 0
+        counts = ops.sum(
+            ops.one_hot(ops.where(is_note, events % PITCH_CLASSES, -1), PITCH_CLASSES), axis=1
+        )
+        key = ops.cast(ops.argmax(ops.matmul(counts, KEYS), axis=-1), "int32")
+        key_shift = config.transpose_to_key - key
+        lowest = ops.min(ops.where(is_note, events, 127), axis=1)
+        highest = ops.max(ops.where(is_note, events, 0), axis=1)
+        # In twelfths of an octave, twice over, so that the centres stay whole numbers until the last division.
+        twice_off = config.min_note + config.max_note - 1 - (lowest + highest + 2 * key_shift)
+        octaves = ops.cast(ops.round(ops.cast(twice_off, "float32") / (2 * PITCH_CLASSES)), "int32")
+        amount = ops.where(ops.any(is_note, axis=1), key_shift + PITCH_CLASSES * octaves, 0)
+    return transpose(events, amount, config.min_note, config.max_note), amount
+
+
+def _running_max(values: Tensor) -> Tensor:
+    # values: [batch, time, ...]; the maximum of all steps up to each.
+    return ops.associative_scan(ops.maximum, values, axis=1)
+
+
+def _at(values: Tensor, steps: Tensor) -> Tensor:
+    # values, steps: [batch, time]; the value at each step named, NO_EVENT where the step is negative.
+    found = ops.take_along_axis(values, ops.maximum(steps, 0), axis=1)
+    return ops.where(steps >= 0, found, NO_EVENT)
+
+
+def _repeats(history: History) -> Tensor:
+    # [..., lookbacks]: 1 where the newest event is that of one lookback before.
+    return ops.stack(
+        [
+            ops.cast(
+                ops.logical_and(
+                    history.position >= distance,
+                    ops.equal(history.window[..., -1], history.window[..., WINDOW - 1 - distance]),
+                ),
+                "float32",
+            )
+            for distance in LOOKBACKS
+        ],
+        axis=-1,
+    )
+
+
+def _counter(history: History, bits: int) -> Tensor:
+    # [..., bits]: the position of the next event in binary, as -1 and 1, lowest bit first.
+    powers = np.array([2**i for i in range(bits)], np.int32)
+    bit = (history.position[..., None] + 1) // powers % 2
+    return ops.cast(2 * bit - 1, "float32")
+
+
+def _likeliest_keys(pitch_classes: Tensor) -> Tensor:
+    # pitch_classes: [..., 12] counts; 1 for each major key that holds most of the notes (all of them for none).
+    fit = ops.matmul(pitch_classes, KEYS)
+    return ops.cast(ops.equal(fit, ops.max(fit, axis=-1, keepdims=True)), "float32")

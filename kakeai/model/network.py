@@ -1,0 +1,155 @@
+"""The recurrent network of the MelodyRNN family, in Keras 3.
+
+The same layers run over whole melodies (`MelodyRnn.call`, for training) and one step at a time (`MelodyRnn.step`,
+for sampling). Architecture, initial distributions and places of dropout are those of Magenta 2.1.4:
+`magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/rnn.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kakeai.model.configs import Config
+from kakeai.model.encodings import encoding_of
+
+Tensor = Any
+State = list[list[Tensor]]  # for each layer, its cell's states, each [batch, ...]
+
+
+class AttentionCell(keras.layers.Layer):
+    """An LSTM cell that looks back on its own last outputs (Cheng et al. 2016, arXiv:1601.06733).
+
+    The window is a set under softmax, so its order does not matter; the projected keys of past outputs are kept
+    beside them instead of being projected anew at every step.
+
+    Args:
+        units: Units of the LSTM, also the size of the attention vectors.
+        input_size: Length of the input vector, also of what the LSTM is fed.
+        attn_length: Outputs looked back on.
+    """
+
+    def __init__(self, units: int, input_size: int, attn_length: int) -> None:
+        """Create the parts; their weights come with `build`."""
+        super().__init__(name="attention_cell")
+        self.units, self.input_size, self.attn_length = units, input_size, attn_length
+        self.lstm = _lstm_cell(units, input_size)
+        self.input_projection = keras.layers.Dense(input_size, name="input_projection")
+        self.query_projection = keras.layers.Dense(units, name="query_projection")
+        self.output_projection = keras.layers.Dense(units, name="output_projection")
+        window = (attn_length, units)
+        # h and c of the LSTM, the attention vector, past outputs and their keys
+        self.state_size = [units, units, units, window, window]
+        self.output_size = units
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights."""
+        self.lstm.build((None, self.input_size))
+        self.input_projection.build((None, self.input_size + self.units))
+        self.query_projection.build((None, 2 * self.units))
+        self.output_projection.build((None, 2 * self.units))
+        # Magenta keeps the key weights as a 1 x 1 convolution and initialises them as one.
+        self.key_weights = self.add_weight(
+            shape=(self.units, self.units), initializer="glorot_uniform", name="key_weights"
+        )
+        # Glorot counts a vector's length as both fans.
+        limit = (3.0 / self.units) ** 0.5
+        self.score_weights = self.add_weight(
+            shape=(self.units,),
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+            name="score_weights",
+        )
+        self.built = True
+
+    def call(
+        self, inputs: Tensor, states: Sequence[Tensor], training: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """One step: inputs [batch, input_size] → output [batch, units] and the next states."""
+        hidden, carry, attention, values, keys = states
+        mixed = self.input_projection(ops.concatenate([inputs, attention], axis=-1))
+        lstm_output, (hidden, carry) = self.lstm(mixed, [hidden, carry])
+        query = self.query_projection(ops.concatenate([carry, hidden], axis=-1))
+        # keys [batch, window, units] + query [batch, 1, units] → scores [batch, window]
+        scores = ops.sum(self.score_weights * ops.tanh(keys + query[:, None]), axis=-1)
+        attention = ops.sum(ops.softmax(scores, axis=-1)[..., None] * values, axis=1)
+        output = self.output_projection(ops.concatenate([lstm_output, attention], axis=-1))
+        values = ops.concatenate([values[:, 1:], output[:, None]], axis=1)
+        keys = ops.concatenate([keys[:, 1:], ops.matmul(output, self.key_weights)[:, None]], axis=1)
+        return output, [hidden, carry, attention, values, keys]
+
+    def get_initial_state(self, batch_size: Tensor) -> list[Tensor]:
+        """Zeros: nothing was played."""
+        window = (batch_size, self.attn_length, self.units)
+        return [*[ops.zeros((batch_size, self.units))] * 3, ops.zeros(window), ops.zeros(window)]
+
+
+class MelodyRnn(keras.Model):
+    """Stacked LSTM layers with dropout after each, and a linear layer to the labels.
+
+    Args:
+        config: Gives encoding and hyperparameters.
+        seed: Of the initial weights and of dropout.
+    """
+
+    def __init__(self, config: Config, seed: int = 0) -> None:
+        """Create the layers with their initial weights."""
+        super().__init__(name=config.name)
+        keras.utils.set_random_seed(seed)
+        encoding, hparams = encoding_of(config), config.hparams
+        self.config = config
+        self.recurrent: list[keras.layers.RNN] = []
+        size = encoding.input_size
+        for i, units in enumerate(hparams.rnn_layer_sizes):
+            if i == 0 and hparams.attn_length:
+                cell = AttentionCell(units, size, hparams.attn_length)
+                layer = keras.layers.RNN(cell, return_sequences=True)
+            else:
+                layer = keras.layers.LSTM(units, return_sequences=True, **_lstm_initializers(units, size))
+            layer.build((None, None, size))
+            self.recurrent.append(layer)
+            size = units
+        self.dropout = keras.layers.Dropout(1.0 - hparams.dropout_keep_prob)
+        self.to_logits = keras.layers.Dense(encoding.num_classes, name="to_logits")
+        self.to_logits.build((None, size))
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Return logits [batch, time, num_classes] for inputs [batch, time, input_size]."""
+        outputs = inputs
+        for layer in self.recurrent:
+            outputs = self.dropout(layer(outputs, training=training), training=training)
+        return self.to_logits(outputs)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step without dropout.
+
+        Args:
+            inputs: float32 [batch, input_size].
+            state: As `initial_state` or the step before gave it.
+
+        Returns:
+            logits float32 [batch, num_classes] and the next state.
+        """
+        outputs, next_state = inputs, []
+        for layer, layer_state in zip(self.recurrent, state, strict=True):
+            outputs, layer_state = layer.cell(outputs, layer_state)
+            next_state.append(list(layer_state))
+        return self.to_logits(outputs), next_state
+
+    def initial_state(self, batch: Tensor) -> State:
+        """Return the state before the first step, zeros."""
+        return [list(layer.cell.get_initial_state(batch_size=batch)) for layer in self.recurrent]
+
+
+def _lstm_initializers(units: int, input_size: int) -> dict[str, keras.initializers.Initializer]:
+    # Magenta's LSTM has one kernel for inputs and state, drawn by Glorot's rule for the whole of it.
+    limit = (6.0 / (input_size + units + 4 * units)) ** 0.5
+    return {
+        name: keras.initializers.RandomUniform(-limit, limit)
+        for name in ("kernel_initializer", "recurrent_initializer")
+    }
+
+
+def _lstm_cell(units: int, input_size: int) -> keras.layers.LSTMCell:
+    return keras.layers.LSTMCell(units, name="lstm", **_lstm_initializers(units, input_size))

@@ -1,0 +1,3 @@
+"""What all tests share."""
+
+import kakeai.model  # noqa: F401  settles TensorFlow's Keras before any test imports TensorFlow

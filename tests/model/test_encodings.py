@@ -1,0 +1,115 @@
+"""Encodings are compared with note-seq's own, event by event, on the same melodies."""
+
+import note_seq
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from magenta.models.melody_rnn import melody_rnn_model
+
+from kakeai.model.batches import pad
+from kakeai.model.configs import CONFIGS
+from kakeai.model.encodings import encoding_of, squash, transpose
+from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
+
+# Few pitches and many holds, so that repeats, lookbacks and returning notes come up.
+EVENTS = st.one_of(
+    st.integers(-2, 127),
+    st.sampled_from([-2, -2, -2, -1, 0, 47, 48, 55, 60, 62, 64, 65, 83, 84, 127]),
+)
+
+
+def melodies_of(min_steps, max_steps):
+    # A note-off before the first note is none to note-seq; such a melody never reaches an encoding.
+    lists = st.lists(EVENTS, min_size=min_steps, max_size=max_steps)
+    return lists.map(lambda events: [int(event) for event in note_seq.Melody(events)])
+
+
+MELODIES = st.lists(melodies_of(2, 90), min_size=1, max_size=4)
+
+
+def magenta_squashed(events, config):
+    melody = note_seq.Melody([int(event) for event in events])
+    amount = melody.squash(config.min_note, config.max_note, config.transpose_to_key)
+    return melody, amount
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=25, deadline=None)
+@given(melodies=MELODIES)
+def test_inputs_and_labels_equal_note_seq(name, melodies):
+    config = CONFIGS[name]
+    encoding = encoding_of(config)
+    oracle = melody_rnn_model.default_configs[name].encoder_decoder
+    assert (encoding.input_size, encoding.num_classes) == (oracle.input_size, oracle.num_classes)
+    assert encoding.no_event_label == oracle.default_event_label
+
+    batch = pad([np.array(melody, np.int8) for melody in melodies])
+    squashed, amounts = squash(batch.melody, config)
+    inputs, labels = encoding.encode(squashed)
+    for row, events in enumerate(melodies):
+        melody, amount = magenta_squashed(events, config)
+        assert int(amounts[row]) == amount
+        assert list(np.array(squashed)[row, : len(events)]) == list(melody)
+        expected_inputs, expected_labels = oracle.encode(melody)
+        steps = len(events) - 1
+        np.testing.assert_array_equal(np.array(inputs)[row, :steps], expected_inputs)
+        np.testing.assert_array_equal(np.array(labels)[row, :steps], expected_labels)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=15, deadline=None)
+@given(melody=melodies_of(1, 60))
+def test_step_by_step_equals_the_whole_melody(name, melody):
+    config = CONFIGS[name]
+    encoding = encoding_of(config)
+    squashed, _ = squash(np.array([melody], np.int32), config)
+    whole = encoding.histories(squashed)
+    history = encoding.no_history(1)
+    for step, event in enumerate(np.array(squashed)[0]):
+        history = encoding.extend(history, np.array([event], np.int32))
+        expected = encoding.inputs(type(whole)(*[column[:, step] for column in whole]))
+        np.testing.assert_array_equal(encoding.inputs(history), expected)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=15, deadline=None)
+@given(melody=melodies_of(1, 60))
+def test_every_label_means_what_note_seq_takes_it_for(name, melody):
+    config = CONFIGS[name]
+    encoding = encoding_of(config)
+    oracle = melody_rnn_model.default_configs[name].encoder_decoder
+    squashed, _ = magenta_squashed(melody, config)
+    history = encoding.histories(np.array([list(squashed)], np.int32))
+    newest = type(history)(*[column[:, -1] for column in history])
+    for label in range(encoding.num_classes):
+        event = encoding.next_events(np.array([label], np.int32), newest)
+        assert int(event[0]) == oracle.class_index_to_event(label, list(squashed))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=15, deadline=None)
+@given(melody=melodies_of(1, 40), seed=st.integers(0, 2**32 - 1))
+def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, seed):
+    config = CONFIGS[name]
+    encoding = encoding_of(config)
+    squashed, _ = squash(np.array([melody], np.int32), config)
+    history = encoding.histories(squashed)
+    newest = type(history)(*[column[:, -1] for column in history])
+    probabilities = np.random.default_rng(seed).dirichlet(np.ones(encoding.num_classes), 1).astype(np.float32)
+    merged = np.array(encoding.event_probabilities(probabilities, newest))
+    assert merged.sum() == pytest.approx(1, abs=1e-5)
+    for event in (NO_EVENT, -1, config.min_note, 60, config.max_note - 1):
+        events = np.array([event], np.int32)
+        logarithm = float(encoding.log_likelihood(np.log(probabilities), events, newest)[0])
+        own = int(encoding.classes(events)[0])
+        assert np.exp(logarithm) == pytest.approx(merged[0, own], rel=1e-4)
+
+
+@given(melody=melodies_of(1, 40), semitones=st.integers(-60, 60))
+@settings(max_examples=30, deadline=None)
+def test_transposing_equals_note_seq(melody, semitones):
+    oracle = note_seq.Melody(list(melody))
+    oracle.transpose(semitones)
+    moved = transpose(np.array([melody], np.int32), np.array([semitones], np.int32), MIN_PITCH, MAX_PITCH + 1)
+    assert list(np.array(moved)[0]) == list(oracle)
