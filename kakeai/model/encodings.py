@@ -405,8 +405,16 @@ def squash(events: Tensor, config: Config) -> tuple[Tensor, Tensor]:
 
 
 def _running_max(values: Tensor) -> Tensor:
-    # values: [batch, time, ...]; the maximum of all steps up to each.
-    return ops.associative_scan(ops.maximum, values, axis=1)
+    # values: [batch, time, ...], -1 or more; the maximum of all steps up to each. Each round doubles how far back the
+    # maximum reaches (`keras.ops.associative_scan` does the same, but wants to know the time beforehand).
+    shape = ops.shape(values)
+
+    def reach_further(reach: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
+        before = ops.full((shape[0], reach, *shape[2:]), -1, dtype="int32")
+        earlier = ops.concatenate([before, highest[:, : shape[1] - reach]], axis=1)
+        return 2 * reach, ops.reshape(ops.maximum(highest, earlier), shape)
+
+    return ops.while_loop(lambda reach, _: reach < shape[1], reach_further, (1, values))[1]
 
 
 def _at(values: Tensor, steps: Tensor) -> Tensor:

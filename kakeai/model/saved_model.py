@@ -1,0 +1,100 @@
+"""Models as TensorFlow SavedModels that stock TF Serving loads: signatures and warm-up requests."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kakeai.model import sampler
+from kakeai.model.network import MelodyRnn
+from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER
+
+WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for them
+WARMUP_BARS = (1, 2)  # of 4/4: what players ask for most
+
+
+class Servable(tf.Module):
+    """The signatures of a model.
+
+    `generate` continues melodies (`kakeai.model.sampler.generate`), `score` tells their log-likelihood
+    (`kakeai.model.sampler.score`). Every input has the batch in front, so that a server can batch requests.
+    """
+
+    def __init__(self, model: MelodyRnn) -> None:
+        """Hold the model, whose weights are saved with this module."""
+        super().__init__()
+        self.model = model
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32, "melody"),
+            tf.TensorSpec([None], tf.int32, "length"),
+            tf.TensorSpec([None], tf.int32, "steps"),
+            tf.TensorSpec([None], tf.float32, "temperature"),
+            tf.TensorSpec([None], tf.int64, "seed"),
+        ]
+    )
+    def generate(
+        self,
+        melody: tf.Tensor,
+        length: tf.Tensor,
+        steps: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Return `melody` int32 [batch, steps] and `log_likelihood` float32 [batch]."""
+        return sampler.generate(self.model, melody, length, steps, temperature, seed)._asdict()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32, "melody"),
+            tf.TensorSpec([None], tf.int32, "length"),
+        ]
+    )
+    def score(self, melody: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return `log_likelihood` float32 [batch]."""
+        return {"log_likelihood": sampler.score(self.model, melody, length)}
+
+
+def export(model: MelodyRnn, folder: Path, name: str) -> None:
+    """Write the model into `folder` as a SavedModel with warm-up requests.
+
+    Args:
+        model: What to serve.
+        folder: Made anew.
+        name: The name that it will be served under; warm-up requests carry it.
+    """
+    servable = Servable(model)
+    generate = servable.generate.get_concrete_function()
+    signatures = {
+        "serving_default": generate,
+        "generate": generate,
+        "score": servable.score.get_concrete_function(),
+    }
+    tf.saved_model.save(servable, str(folder), signatures=signatures)
+    _write_warmup(folder / WARMUP_REQUESTS, name)
+
+
+def _write_warmup(path: Path, name: str) -> None:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for bars in WARMUP_BARS:
+            steps = bars * 4 * STEPS_PER_QUARTER
+            inputs = {
+                "melody": np.full([1, steps], NO_EVENT, np.int32),
+                "length": np.array([steps], np.int32),
+                "steps": np.array([steps], np.int32),
+                "temperature": np.array([1.0], np.float32),
+                "seed": np.array([0], np.int64),
+            }
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = "generate"
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
