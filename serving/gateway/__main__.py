@@ -1,0 +1,30 @@
+"""``python -m serving.gateway``: run the gateway with the settings in the environment."""
+
+import argparse
+import sys
+
+from kakeai.errors import KakeaiError
+from serving.gateway.settings import settings_from_environment, settings_help
+
+
+def main() -> int:
+    """Run; the exit status is 0 after a signal to stop and 2 for anything the user can put right."""
+    argparse.ArgumentParser(
+        prog="python -m serving.gateway",
+        description="Kakeai's session gateway. All its settings come from the environment.",
+        epilog="environment:\n" + settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    try:
+        settings = settings_from_environment()
+        from serving.gateway.server import serve  # after the settings, so that a wrong one is told at once
+
+        serve(settings)
+    except KakeaiError as error:
+        print(f"kakeai gateway: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

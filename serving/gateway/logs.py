@@ -1,0 +1,33 @@
+"""The gateway's log, on standard error: plain text, or one JSON object a line."""
+
+import json
+import logging
+
+from serving.gateway.settings import Settings
+
+_PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object for each record; a traceback stays within its line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        entry = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Set up the process's log."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if settings.log_json else logging.Formatter(_PLAIN))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    # uvicorn tells of every start, stop and opened socket; the gateway says what matters of that itself.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

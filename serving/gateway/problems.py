@@ -1,0 +1,101 @@
+"""Exceptions to problem details (RFC 9457), in one place. No client ever sees a traceback."""
+
+import logging
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+
+from kakeai.errors import KakeaiError
+from serving.gateway.exceptions import GatewayError, InvalidRequest
+from serving.gateway.messages import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+# Parts of a location that say where FastAPI or a union looked, not what the client wrote.
+_PLACES = {"body", "query", "path", "header", "start", "call", "tempo"}
+
+log = logging.getLogger(__name__)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What the client gets to know of an error."""
+    match error:
+        case GatewayError():
+            return Problem(title=error.title, status=error.status, detail=str(error), field=error.field)
+        case KakeaiError():  # music that cannot be read
+            detail = str(error)
+            return Problem(
+                title=InvalidRequest.title,
+                status=InvalidRequest.status,
+                detail=detail[:1].upper() + detail[1:],
+            )
+        case ValidationError() | RequestValidationError():
+            return _invalid(error.errors())
+        case HTTPException():
+            return Problem(title="Request failed", status=error.status_code, detail=error.detail)
+        case _:
+            return Problem(
+                title="Internal error",
+                status=500,
+                detail="Something went wrong in the gateway; its log has the details.",
+            )
+
+
+def _invalid(errors: Sequence[ErrorDetails]) -> Problem:
+    """The first error of a validation, in words: the others often follow from it."""
+    first = errors[0]
+    kind, message = first["type"], first["msg"]
+    if kind == "json_invalid":
+        return Problem(
+            title="Malformed request", status=400, detail=f"This is not JSON: {message.partition(': ')[2]}."
+        )
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        return Problem(
+            title=InvalidRequest.title,
+            status=InvalidRequest.status,
+            detail="type is one of start, call and tempo.",
+            field="type",
+        )
+    field = _field(first["loc"])
+    name = field or "the message"
+    if kind == "missing":
+        detail = f"{name} is missing."
+    elif kind == "extra_forbidden":
+        detail = f"{name} is not a field of this request."
+    else:
+        wish = message.removeprefix("Value error, ").removeprefix("Input ")
+        detail = f"{name} {wish[:1].lower()}{wish[1:]}."
+    return Problem(title=InvalidRequest.title, status=InvalidRequest.status, detail=detail, field=field)
+
+
+def _field(location: tuple[int | str, ...]) -> str | None:
+    """A location such as ("body", "notes", 3, "pitch") as ``notes[3].pitch``."""
+    parts = location[1:] if location and location[0] in _PLACES else location
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return name.removeprefix(".") or None
+
+
+def problem_response(error: Exception) -> Response:
+    """The problem details as an HTTP response, with Retry-After where trying again may help."""
+    problem = problem_of(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if isinstance(error, GatewayError) and error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), problem.status, headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of ``app`` leave as problem details."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return problem_response(error)
+
+    for kind in (KakeaiError, RequestValidationError, ValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)

@@ -1,0 +1,31 @@
+"""GET /healthz, /readyz and /metrics: for whoever runs the gateway."""
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from serving.gateway.exceptions import NotReady
+from serving.gateway.gateway import gateway_of
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process is alive; it says nothing about the model server."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> dict[str, str | int]:
+    """Whether a request would be answered now: the default model has a version, and nobody said stop."""
+    gateway = gateway_of(request)
+    if gateway.draining:
+        raise NotReady("The gateway is shutting down.")
+    version = await gateway.backend.version(gateway.settings.model)
+    return {"status": "ready", "model": gateway.settings.model, "version": version}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """The gateway's figures for Prometheus."""
+    return Response(generate_latest(gateway_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

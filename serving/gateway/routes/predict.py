@@ -1,0 +1,47 @@
+"""POST /predict: the contract of magenta_session and AI Duet."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from kakeai.music.midi import Track, write_midi
+from serving.gateway.ask import Ask, seed_or_draw
+from serving.gateway.bodies import notes_of, qpm_of, read_body, read_score
+from serving.gateway.duet import call_and_steps, midi_bytes
+from serving.gateway.gateway import gateway_of
+from serving.gateway.messages import MAX_PHRASE_SECONDS
+from serving.gateway.phrase import notes_in_reply, recent
+
+router = APIRouter()
+
+# The whole of it, both voices: what its readers find in "track 1" of the reference's files.
+_TRACK = "Kakeai"
+
+
+@router.post("/predict", response_class=Response, responses={200: {"content": {"audio/midi": {}}}})
+async def predict(
+    request: Request,
+    duration: Annotated[
+        float, Query(gt=0, le=MAX_PHRASE_SECONDS, description="Seconds of call and answer together.")
+    ],
+) -> Response:
+    """Continue a MIDI file to `duration` seconds.
+
+    The body is a JSON array of the file's bytes, as magenta_session and AI Duet send it, or the file itself.
+    The answer is a MIDI file with the call's melody and, from one sixteenth after its end, the model's.
+    """
+    gateway = gateway_of(request)
+    score = await read_score(midi_bytes(await read_body(request, gateway.settings)))
+    notes, qpm = notes_of(score), qpm_of(score)
+    gateway.check_notes(notes.size, "body")
+    call, steps = call_and_steps(notes, qpm, duration)
+    gateway.check_steps(steps, "duration")
+    ask = Ask(gateway.settings.model, recent(call), steps, temperature=1.0, seed=seed_or_draw(None))
+    reply = await gateway.answer(ask, "predict")
+    both = notes_in_reply(np.concatenate([call, reply.melody]), qpm, notes)
+    return Response(
+        write_midi([Track(_TRACK, both)], qpm),
+        media_type="audio/midi",
+        headers={"Content-Disposition": 'attachment; filename="output.mid"'},
+    )

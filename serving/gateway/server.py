@@ -1,0 +1,83 @@
+"""Running the gateway: the port, the signals, the way out."""
+
+import logging
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from kakeai.errors import KakeaiError
+from serving.gateway.app import create_app
+from serving.gateway.logs import configure_logs
+from serving.gateway.settings import Settings, variable
+
+log = logging.getLogger(__name__)
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn, but readiness goes first.
+
+    After a signal to stop, /readyz is false for a while before the port closes, so that a load balancer hears
+    of it in time. A second signal ends the wait.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        """A server for ``app``, to be run on a socket of ``listen``."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws_max_size=settings.max_body_bytes,
+                # A frame of a few bytes could unfold to any size; and phrases are small.
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=settings.shutdown_seconds,
+            )
+        )
+        self._app = app
+        self._drain_seconds = settings.drain_seconds
+        self._exit_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; on a second signal, leave at once."""
+        if self._exit_at is not None:
+            super().handle_exit(sig, frame)
+            return
+        self._exit_at = time.monotonic() + self._drain_seconds
+        self._app.state.gateway.draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second: time to go?"""
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the gateway's address. Raises KakeaiError if the port is taken or the host is not."""
+    here = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise KakeaiError(
+            f"Cannot listen on {here} ({error.strerror}): stop what listens there, "
+            f"or set {variable('port')} or {variable('host')} to another."
+        ) from None
+    return listener
+
+
+def serve(settings: Settings) -> None:
+    """Run the gateway until a signal ends it. Raises KakeaiError if it cannot listen."""
+    configure_logs(settings)
+    listener = listen(settings)
+    host = "localhost" if settings.listens_everywhere else settings.host
+    log.info("Kakeai listens at http://%s:%d", host, listener.getsockname()[1])
+    GatewayServer(create_app(settings), settings).run(sockets=[listener])

@@ -1,0 +1,98 @@
+"""Every setting of the gateway, with its unit and its default: read once, from the environment."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kakeai.errors import KakeaiError
+
+_PREFIX = "KAKEAI_"
+_PAGE = Path(__file__).parents[1] / "web" / "dist"
+
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The gateway's settings. Each is the environment variable ``KAKEAI_`` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every network.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    page: Path = Field(default=_PAGE, description="Folder of the built session page.")
+
+    model_server: str = Field(
+        default="127.0.0.1:8500", description="Address of the model server's gRPC, HOST:PORT."
+    )
+    model: str = Field(default="kakeai", description="Model that answers when a request names none.")
+    store: str | None = Field(
+        default=None,
+        description="Model store (folder or gs:// bucket), read for the models' cards; none: no cards.",
+    )
+
+    predict_seconds: _Seconds = Field(default=10.0, description="Seconds to wait for the model's answer.")
+    status_seconds: _Seconds = Field(default=2.0, description="Seconds to wait for a model's status or card.")
+    body_seconds: _Seconds = Field(
+        default=10.0, description="Seconds within which a request's body must arrive."
+    )
+    session_idle_seconds: _Seconds = Field(
+        default=1800.0,
+        description="Seconds without a frame after which a session is closed; it can be resumed.",
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds between the signal to stop, when /readyz turns false, and closing the port.",
+    )
+    shutdown_seconds: _Count = Field(default=20, description="Seconds that requests under way get to end.")
+
+    max_body_bytes: _Count = Field(
+        default=1 << 20, description="Bytes that a body or a session's frame may have."
+    )
+    max_notes: _Count = Field(default=4096, description="Notes that a phrase may have.")
+    max_steps: _Count = Field(default=512, description="Steps (sixteenths) that an answer may have.")
+    max_answers: _Count = Field(
+        default=64, description="Answers under way at once; beyond it the gateway says 503."
+    )
+    max_sessions: _Count = Field(
+        default=1000, description="Sessions open at once; beyond it the gateway says 503."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level logged."
+    )
+    log_json: bool = Field(default=False, description="One JSON object a line instead of plain text.")
+    log_requests: bool = Field(default=False, description="Log one line for each request.")
+
+    @property
+    def listens_everywhere(self) -> bool:
+        """Whether the address stands for every network of the machine."""
+        return self.host in {"0.0.0.0", "::", ""}
+
+
+def settings_from_environment() -> Settings:
+    """The settings in the environment. Raises KakeaiError naming the first variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = variable(str(first["loc"][0]))
+        raise KakeaiError(f"{name} is {first['input']!r}: {first['msg'].removeprefix('Input ')}.") from None
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting ``name``."""
+    return _PREFIX + name.upper()
+
+
+def settings_help() -> str:
+    """A table of all settings: variable, default, meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f" [{field.default}]"
+        rows.append(f"  {variable(name)}{default}\n      {field.description}")
+    return "\n".join(rows)
