@@ -1,0 +1,153 @@
+"""The model server: a gRPC port, and the models behind it."""
+
+import logging
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from tensorflow_serving.apis import (
+    model_service_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from kakeai.errors import KakeaiError
+from serving.model_server.catalogue import Catalogue
+from serving.model_server.config import ServedModel, check_names
+from serving.model_server.services import ModelService, PredictionService
+from serving.model_server.watcher import StoreWatcher
+
+MAX_MESSAGE_BYTES = 256 * 2**20  # gRPC's own limit of 4 MiB is less than a batch of pictures
+REQUEST_THREADS = 16  # requests answered at once; each has its ops run in its own thread
+
+log = logging.getLogger(__name__)
+
+
+class ModelServer:
+    """Serves models over TF Serving's gRPC API; a context manager that starts and stops it.
+
+    It listens from `start` on and answers UNAVAILABLE for a model until the first version of it is loaded.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ServedModel],
+        port: int = 0,
+        host: str = "127.0.0.1",
+        poll_seconds: float = 1.0,
+    ) -> None:
+        """Port 0 takes a free one. Stores are searched every `poll_seconds`; 0: at the start only.
+
+        Raises KakeaiError if two models have one name.
+        """
+        check_names(models)
+        self._host = host
+        self._port = port
+        self._health = health.HealthServicer()
+        self._tell_health(available=not models)
+        self._catalogue = Catalogue(models, on_change=self._tell_health)
+        self._watcher = StoreWatcher(self._catalogue, poll_seconds)
+        self._threads = ThreadPoolExecutor(REQUEST_THREADS, thread_name_prefix="request")
+        self._server: grpc.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on, once started."""
+        return self._port
+
+    def start(self) -> None:
+        """Listen and begin to load. Raises KakeaiError if the port cannot be had."""
+        server = grpc.server(
+            self._threads,
+            options=[
+                ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a partner
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ],
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._catalogue), server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(self._catalogue, self._watcher), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        services = (
+            prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name,
+            model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+            health.SERVICE_NAME,
+            reflection.SERVICE_NAME,
+        )
+        reflection.enable_server_reflection(services, server)
+        self._port = _listen(server, self._host, self._port)
+        server.start()
+        self._server = server
+        self._watcher.start()
+        log.info("Listening on %s:%d", self._host, self._port)
+
+    def wait_until_available(self, name: str, timeout_seconds: float) -> None:
+        """Return once a version of the model is served.
+
+        Raises KakeaiError, saying what is missing, if that takes longer or no version that is there can be
+        loaded.
+        """
+        self._catalogue.wait_until_available(name, timeout_seconds)
+
+    def stop(self, grace_seconds: float = 5.0) -> None:
+        """Take no new requests, let those under way end within the grace, cancel the rest, and unload."""
+        if self._server is None:
+            return
+        self._health.enter_graceful_shutdown()
+        deadline = time.monotonic() + grace_seconds
+        drained = self._server.stop(grace_seconds)
+        self._watcher.stop()
+        drained.wait(max(deadline - time.monotonic(), 0))
+        self._catalogue.close()
+        self._threads.shutdown()
+        drained.wait()
+        self._server = None
+
+    def __enter__(self) -> "ModelServer":
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _tell_health(self, available: bool) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        # "PredictionService" and "ModelService" are the names TF Serving registers.
+        self._health.set("ModelService", serving)
+        status = serving if available else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in (health.OVERALL_HEALTH, "PredictionService"):
+            self._health.set(service, status)
+
+
+def _listen(server: grpc.Server, host: str, port: int) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise KakeaiError(f"Cannot listen on {address}: {_why_not(host, port)}") from error
+
+
+def _why_not(host: str, port: int) -> str:
+    """The operating system's reason, which gRPC keeps to itself."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return f"{reason}. Stop the program that uses the port, or choose another port."
+    return "the port was taken a moment ago. Try again."

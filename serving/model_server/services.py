@@ -1,0 +1,143 @@
+"""The gRPC faces: PredictionService and ModelService, as far as this server has them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis.get_model_metadata_pb2 import (
+    GetModelMetadataRequest,  # pyright: ignore[reportAttributeAccessIssue]
+    GetModelMetadataResponse,  # pyright: ignore[reportAttributeAccessIssue]
+    SignatureDefMap,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,  # pyright: ignore[reportAttributeAccessIssue]
+    GetModelStatusResponse,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorflow_serving.apis.model_management_pb2 import (
+    ReloadConfigRequest,  # pyright: ignore[reportAttributeAccessIssue]
+    ReloadConfigResponse,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorflow_serving.apis.predict_pb2 import (
+    PredictRequest,  # pyright: ignore[reportAttributeAccessIssue]
+    PredictResponse,  # pyright: ignore[reportAttributeAccessIssue]
+)
+
+from kakeai.errors import KakeaiError
+from serving.model_server.catalogue import Catalogue
+from serving.model_server.config import served_models
+from serving.model_server.refusal import Refusal
+from serving.model_server.servable import DEFAULT_SIGNATURE
+from serving.model_server.watcher import StoreWatcher
+
+SIGNATURE_DEF = "signature_def"  # the one metadata field that TF Serving knows
+
+# The message travels in a header, and clients refuse headers of more than 8 KiB. TF Serving cuts here too.
+MAX_MESSAGE_LENGTH = 1024
+
+STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other methods answer UNIMPLEMENTED."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Answer from what `catalogue` has."""
+        self._catalogue = catalogue
+
+    def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
+        """Run one signature of one version."""
+        response = PredictResponse()
+        if not context.is_active():
+            return response  # nobody waits any more for a request that stood in the queue
+        with _refusals_told(context), self._catalogue.lease(request.model_spec) as lease:
+            outputs = lease.servable.predict(
+                request.model_spec.signature_name, request.inputs, request.output_filter
+            )
+            for name, tensor in outputs.items():
+                response.outputs[name].CopyFrom(tensor)
+            response.model_spec.name = lease.model
+            response.model_spec.version.value = lease.number
+            response.model_spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        return response
+
+    def GetModelMetadata(
+        self, request: GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> GetModelMetadataResponse:
+        """Describe the signatures of one version."""
+        response = GetModelMetadataResponse()
+        with _refusals_told(context):
+            if not request.HasField("model_spec"):
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            if not request.metadata_field:
+                raise Refusal(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    "GetModelMetadataRequest must specify at least one metadata_field",
+                )
+            for field in request.metadata_field:
+                if field != SIGNATURE_DEF:
+                    raise Refusal(
+                        grpc.StatusCode.INVALID_ARGUMENT, f"Metadata field {field} is not supported"
+                    )
+            with self._catalogue.lease(request.model_spec) as lease:
+                response.metadata[SIGNATURE_DEF].Pack(
+                    SignatureDefMap(signature_def=lease.servable.signatures)
+                )
+                response.model_spec.name = lease.model
+                response.model_spec.version.value = lease.number
+        return response
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest."""
+
+    def __init__(self, catalogue: Catalogue, watcher: StoreWatcher) -> None:
+        """Tell of `catalogue`, and have `watcher` load what a new configuration asks for."""
+        self._catalogue = catalogue
+        self._watcher = watcher
+
+    def GetModelStatus(
+        self, request: GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> GetModelStatusResponse:
+        """Tell the state of a model's versions, and the error of one that could not be loaded."""
+        response = GetModelStatusResponse()
+        with _refusals_told(context):
+            if not request.HasField("model_spec"):
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            response.model_version_status.extend(self._catalogue.statuses(request.model_spec))
+        return response
+
+    def HandleReloadConfigRequest(
+        self, request: ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> ReloadConfigResponse:
+        """Serve the models of another ModelServerConfig; answers once new ones are loaded or failed."""
+        with _refusals_told(context):
+            known = {model.name for model in self._catalogue.served()}
+            self._catalogue.replace(served_models(request.config))
+            if not self._watcher.look_now(context.time_remaining()):
+                raise Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "The new models are still being loaded")
+            missing = {n: why for n, why in self._catalogue.unavailable().items() if n not in known}
+            if missing:
+                reasons = ", ".join(f"{{{name}: {why}}}" for name, why in missing.items())
+                raise Refusal(
+                    grpc.StatusCode.UNKNOWN,
+                    f"{len(missing)} model(s) did not become available: {{{reasons}}}",
+                )
+        return ReloadConfigResponse()
+
+
+@contextmanager
+def _refusals_told(context: grpc.ServicerContext) -> Iterator[None]:
+    """The one place where what went wrong becomes a gRPC status."""
+    try:
+        yield
+    except Refusal as refusal:
+        code, message = refusal.code, refusal.message
+    except KakeaiError as error:
+        code, message = grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    except tf.errors.OpError as error:
+        code, message = STATUS_CODES[error.error_code], error.message
+    else:
+        return
+    context.abort(code, message[:MAX_MESSAGE_LENGTH])
