@@ -1,0 +1,211 @@
+"""Train: a dataset → weights that continue its melodies."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kfp import dsl
+
+from components.image import IMAGE
+from kakeai.errors import KakeaiError
+
+if TYPE_CHECKING:
+    from kakeai.model.figures import Figures
+
+STEPS_BETWEEN_EVALUATIONS = 50
+# The held-out loss must have stood above its best for so many evaluations in a row before we speak of overfitting.
+RISING_EVALUATIONS = 4
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        step: Steps done.
+        num_steps: Steps to do in all.
+        loss: Training loss of the newest step, nats.
+        held_out: Figures of the newest evaluation, None before the first.
+        warning: A sentence to show, empty for none.
+    """
+
+    step: int
+    num_steps: int
+    loss: float
+    held_out: "Figures | None"
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training ended.
+
+    Attributes:
+        step: Steps done.
+        best_step: Step with the lowest held-out loss.
+        train: Figures on the training side, since the last evaluation.
+        eval: Figures on the held-out side.
+        warning: Said in words if the model overfits, else empty.
+    """
+
+    step: int
+    best_step: int
+    train: "Figures"
+    eval: "Figures"
+    warning: str
+
+
+def train(
+    dataset: Path,
+    run_dir: Path,
+    config: str | None = None,
+    hparams: str = "",
+    num_training_steps: int = 1000,
+    seed: int = 0,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> TrainResult:
+    """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
+
+    The held-out side is evaluated, and a checkpoint written, every 50 steps; TensorBoard logs are in `run_dir`.
+
+    Args:
+        dataset: Folder that `convert` wrote.
+        run_dir: Folder of the run.
+        config: Name of the configuration; the dataset's by default.
+        hparams: Changes to its hyperparameters, in Magenta's syntax: `batch_size=64,rnn_layer_sizes=[64,64]`.
+        num_training_steps: Steps in all, those of earlier calls counted in.
+        seed: Of initial weights, dropout and the order of the melodies.
+        on_progress: Called after every step.
+
+    Raises:
+        KakeaiError: A bad configuration, hyperparameter or dataset, or another training in `run_dir`.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from kakeai.model import run as training_run
+    from kakeai.model.batches import eval_batches, training_batches
+    from kakeai.model.configs import config_named
+    from kakeai.model.dataset import read_dataset, read_dataset_info
+    from kakeai.model.figures import figures
+    from kakeai.model.trainer import Trainer
+
+    if num_training_steps < 1:
+        raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
+    info = read_dataset_info(dataset)
+    parsed = config_named(config or info.config, hparams)
+    training, _ = read_dataset(dataset / "training.tfrecord")
+    held_out, _ = read_dataset(dataset / "eval.tfrecord")
+    if not training:
+        raise KakeaiError(f"{dataset} has no training melodies; convert a larger corpus")
+
+    corpus = {
+        "fingerprint": info.fingerprint,
+        "num_files": info.num_files,
+        "num_training_melodies": len(training),
+        "num_eval_melodies": len(held_out),
+    }
+    training_run.begin(run_dir, training_run.Run(parsed.name, str(parsed.hparams), seed, corpus))
+    trainer = Trainer(parsed, seed, run_dir)
+    curves = _resumed_curves(run_dir, trainer.step)
+    last = curves[-1] if curves else None
+    batch_size = parsed.hparams.batch_size
+    held_out_batches = list(eval_batches(held_out, batch_size))
+    batches = training_batches(training, batch_size, seed, first=trainer.step)
+    counts = np.zeros(6, np.float32)
+    warning = overfitting(curves)
+    writers = {side: tf.summary.create_file_writer(str(run_dir / side)) for side in ("train", "eval")}
+
+    def evaluate_and_save() -> None:
+        nonlocal counts, last, warning
+        sides = {
+            "train": figures(counts),
+            "eval": figures(sum((trainer.evaluate(batch) for batch in held_out_batches), np.zeros(6))),
+        }
+        for side, values in sides.items():
+            with writers[side].as_default(step=trainer.step):
+                for name, value in values._asdict().items():
+                    tf.summary.scalar(name if name == "loss" else f"metrics/{name}", value)
+            writers[side].flush()
+        last = {"step": trainer.step, **{side: values._asdict() for side, values in sides.items()}}
+        curves.append(last)
+        with (run_dir / "curves.jsonl").open("a") as file:
+            file.write(json.dumps(last) + "\n")
+        lowest = min(curves, key=lambda point: point["eval"]["loss"])
+        trainer.save(is_best=lowest is last or not held_out)
+        counts = np.zeros(6, np.float32)
+        warning = overfitting(curves)
+
+    try:
+        while trainer.step < num_training_steps:
+            new_counts = trainer.train(next(batches))
+            counts = counts + new_counts
+            newly_said = warning
+            at_evaluation = trainer.step % STEPS_BETWEEN_EVALUATIONS == 0
+            if at_evaluation or trainer.step == num_training_steps:
+                evaluate_and_save()
+            on_progress(
+                Progress(
+                    trainer.step,
+                    num_training_steps,
+                    figures(new_counts).loss,
+                    _figures(last, "eval"),
+                    warning if warning != newly_said else "",
+                )
+            )
+    except KeyboardInterrupt:
+        if not last or last["step"] != trainer.step:
+            evaluate_and_save()
+        raise
+    finally:
+        for writer in writers.values():
+            writer.close()
+    best = min(curves, key=lambda point: point["eval"]["loss"])
+    return TrainResult(
+        trainer.step,
+        best["step"] if held_out else trainer.step,
+        _figures(curves[-1], "train"),
+        _figures(curves[-1], "eval"),
+        warning,
+    )
+
+
+def overfitting(curves: list[dict]) -> str:
+    """Return a sentence that warns when held-out loss rises while training loss falls, else nothing.
+
+    Args:
+        curves: Evaluations so far: `step`, and the figures of `train` and `eval`.
+    """
+    if len(curves) <= RISING_EVALUATIONS:
+        return ""
+    best = min(curves, key=lambda point: point["eval"]["loss"])
+    newest = curves[-1]
+    recent = curves[-RISING_EVALUATIONS:]
+    rising = all(point["step"] > best["step"] for point in recent)
+    if not rising or newest["train"]["loss"] >= best["train"]["loss"]:
+        return ""
+    return (
+        f"The model has begun to learn the tunes by heart: since step {best['step']} the loss on held-out tunes rose "
+        f"from {best['eval']['loss']:.3f} to {newest['eval']['loss']:.3f} while training loss kept falling. "
+        f"The checkpoint of step {best['step']} is kept and used; more tunes or fewer steps help."
+    )
+
+
+def _resumed_curves(run_dir: Path, step: int) -> list[dict]:
+    # What was noted after the checkpoint that training goes on from is done again.
+    from kakeai.model import run as training_run
+    from kakeai.storage import write_whole
+
+    kept = [point for point in training_run.curves(run_dir) if point["step"] <= step]
+    lines = "".join(json.dumps(point) + "\n" for point in kept)
+    write_whole(run_dir / "curves.jsonl", lines.encode())
+    return kept
+
+
+def _figures(point: dict | None, side: str) -> "Figures | None":
+    from kakeai.model.figures import Figures
+
+    return Figures(**point[side]) if point else None
