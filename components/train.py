@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp import dsl
+from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
 from components.image import IMAGE
 from kakeai.errors import KakeaiError
@@ -209,3 +210,54 @@ def _figures(point: dict | None, side: str) -> "Figures | None":
     from kakeai.model.figures import Figures
 
     return Figures(**point[side]) if point else None
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train_component(  # noqa: ANN201  KFP reads the signature
+    dataset: Input[Dataset],
+    config: str,
+    hparams: str,
+    num_training_steps: int,
+    seed: int,
+    checkpoints: str,
+    run: Output[Model],
+    metrics: Output[Metrics],
+):
+    """Train; `checkpoints` outlasts a killed run, so that the next one goes on from there."""
+    import hashlib
+    import shutil
+    from pathlib import Path
+
+    from components.stage import stage
+    from components.train import train
+
+    with stage("train") as running:
+        described = Path(dataset.path, "dataset.json").read_bytes()
+        identity = hashlib.sha256(described + f"|{config}|{hparams}|{seed}".encode()).hexdigest()[:16]
+        run_dir = Path(checkpoints, f"{config}-{identity}")
+        result = train(
+            Path(dataset.path),
+            run_dir,
+            config,
+            hparams,
+            num_training_steps,
+            seed,
+            lambda at: running.progress(
+                at.step,
+                at.num_steps,
+                loss=round(at.loss, 3),
+                held_out=round(at.held_out.loss, 3) if at.held_out else None,
+                warning=at.warning,
+            ),
+        )
+        shutil.copytree(run_dir, run.path, dirs_exist_ok=True)
+        for side, figures in (("train", result.train), ("eval", result.eval)):
+            for name, value in figures._asdict().items():
+                metrics.log_metric(f"{side}_{name}", round(value, 4))
+        running.figures.update(
+            steps=result.step,
+            loss=round(result.train.loss, 3),
+            held_out_loss=round(result.eval.loss, 3),
+            event_accuracy=round(result.eval.event_accuracy, 3),
+            warning=result.warning,
+        )

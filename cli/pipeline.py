@@ -1,0 +1,87 @@
+"""`kakeai pipeline`: the whole way at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.progress import console, show_stage, stage_bar
+
+app = typer.Typer(help="All six stages as one Kubeflow pipeline.", no_args_is_help=True)
+
+
+@app.command("run")
+def run(
+    corpus: Annotated[str, typer.Option(help="Folder (searched through), .zip or .tar of MIDI files.")],
+    store: Annotated[str, typer.Option(help="The model store to release into.")],
+    config: Annotated[
+        str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")
+    ] = "lookback_rnn",
+    hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
+    num_training_steps: Annotated[int, typer.Option(help="Training steps in all.")] = 1000,
+    eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+    model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
+    num_shards: Annotated[
+        int | None, typer.Option(help="Parts to read the corpus in; as many as pay by default.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Folder for what the stages hand on.")] = Path("work"),
+) -> None:
+    """Run the pipeline on this machine; a stage whose inputs did not change is not run again.
+
+    Example: kakeai pipeline run --corpus my-midi --store store --config attention_rnn
+    """
+    from kakeai.model.configs import config_named
+    from pipelines.here import StageNews, run_here
+
+    config_named(config, hparams)  # refuse a bad one now, not after minutes
+    ran: set[str] = set()
+    with stage_bar() as bar:
+
+        def show(news: StageNews) -> None:
+            if news.finished:
+                ran.add(news.stage)
+                bar.remove(news.stage)
+                show_stage(news.stage, news.figures)
+            else:
+                bar.show(news.stage, **news.figures)
+
+        result = run_here(
+            corpus,
+            store,
+            work,
+            show,
+            num_shards,
+            config=config,
+            hparams=hparams,
+            num_training_steps=num_training_steps,
+            eval_ratio=eval_ratio,
+            seed=seed,
+            model=model,
+        )
+    if "train" not in ran:
+        console.print("nothing was retrained: corpus and parameters are unchanged")
+    new = "new in" if result.is_new else "already in"
+    console.print(f"version {result.version} of {model} is {new} {store}")
+    console.print(f"report  {_shown(result.evaluation)}/report.html")
+    console.print(f"bundle  {_shown(result.bundle)}/{model}.mag")
+    console.print(f"curves  kakeai tensorboard {_shown(result.run)}")
+
+
+@app.command("compile")
+def compile_(
+    output: Annotated[Path, typer.Argument(help="YAML file to write.")] = Path("kakeai.yaml"),
+) -> None:
+    """Write the pipeline as the YAML that Kubeflow runs.
+
+    Example: kakeai pipeline compile kakeai.yaml
+    """
+    from pipelines.dag import compile_pipeline
+
+    compile_pipeline(output)
+    console.print(f"wrote {output}")
+
+
+def _shown(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,185 @@
+"""`kakeai serve`: model server and gateway together, for a session in the browser."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.generate import bundle_path
+from cli.progress import console
+from kakeai import store as model_store
+from kakeai.errors import KakeaiError
+from kakeai.storage import location
+
+DEFAULT_MODEL = "kakeai"
+READY_SECONDS = 120.0  # for loading a model on a small machine
+POLL_SECONDS = 0.1
+STOP_SECONDS = 15.0
+
+
+def serve(
+    store: Annotated[str | None, typer.Option(help="Model store to serve, a folder or gs://…")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(envvar="MAGENTA_MODEL", help="Play with a .mag bundle straight away."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model that answers by default.")] = None,
+    host: Annotated[str, typer.Option(help="Address of the page; 0.0.0.0 for the whole network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
+    model_server_port: Annotated[
+        int | None, typer.Option(help="Port of the model server's gRPC; any free one by default.")
+    ] = None,
+) -> None:
+    """Serve the session page and what it plays with, until Ctrl-C.
+
+    Examples: kakeai serve --store store, kakeai serve --bundle my_model.mag
+    """
+    if store is not None:
+        bundle = None if os.environ.get("MAGENTA_MODEL") == str(bundle) else bundle
+    if (store is None) == (bundle is None):
+        raise KakeaiError("give either --store (what `kakeai pipeline run` filled) or --bundle (a .mag file)")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an operator's stop is a player's Ctrl-C
+    _must_be_free(host, port, "--port")
+    model_server_port = model_server_port or _free_port()
+    _must_be_free("127.0.0.1", model_server_port, "--model-server-port")
+    with tempfile.TemporaryDirectory() as folder:
+        if bundle is not None:
+            path = bundle_path(str(bundle))
+            store = _store_of(path, Path(folder, "store"))
+            model = model or path.stem
+        models = _models(str(store))
+        model = model or (DEFAULT_MODEL if DEFAULT_MODEL in models else models[0])
+        if model not in models:
+            raise KakeaiError(f"{store} has no model {model!r}; it has {', '.join(models)}")
+        config = Path(folder, "models.config")
+        config.write_text(_model_config(str(store), models))
+        settings = {
+            "KAKEAI_HOST": host,
+            "KAKEAI_PORT": str(port),
+            "KAKEAI_MODEL_SERVER": f"127.0.0.1:{model_server_port}",
+            "KAKEAI_STORE": str(store),
+            "KAKEAI_MODEL": model,
+        }
+        server = [f"--port={model_server_port}", f"--model_config_file={config}"]
+        with (
+            _child("serving.model_server", server, {}) as model_server_process,
+            _child("serving.gateway", [], settings) as gateway,
+        ):
+            children = {"model server": model_server_process, "gateway": gateway}
+            shown = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
+            with console.status(f"loading {model}"):
+                _wait_until_ready(f"http://{shown}:{port}/readyz", children)
+            console.print(f"Play at [bold]http://{shown}:{port}[/]   (Ctrl-C ends it)", soft_wrap=True)
+            _watch(children)
+
+
+def model_server(context: typer.Context) -> None:
+    """Serve a model store over TF Serving's gRPC API, with tensorflow_model_server's flags.
+
+    Example: kakeai model-server --model_name=kakeai --model_base_path=store/kakeai
+    """
+    from serving.model_server.__main__ import main
+
+    raise typer.Exit(main(context.args))
+
+
+def _store_of(bundle: Path, store: Path) -> str:
+    from kakeai.model.bundle import read_bundle
+    from kakeai.model.saved_model import export
+
+    with console.status(f"reading {bundle}"):
+        model = read_bundle(bundle)
+        folder = store / bundle.stem / "1"
+        export(model, folder, bundle.stem)
+    return str(store)
+
+
+def _models(store: str) -> list[str]:
+    folder = location(store)
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    models = [name for name in names if model_store.versions(folder, name)]
+    if not models:
+        raise KakeaiError(f"the store {store} has no model; fill it with `kakeai pipeline run --store {store}`")
+    return models
+
+
+def _model_config(store: str, models: list[str]) -> str:
+    # A ModelServerConfig, as tensorflow_model_server's --model_config_file reads it.
+    absolute = store if "://" in store else str(Path(store).expanduser().absolute())
+    entries = (
+        f'config {{ name: "{name}" base_path: "{absolute}/{name}" model_platform: "tensorflow" }}'
+        for name in models
+    )
+    return "model_config_list {\n" + "\n".join(entries) + "\n}\n"
+
+
+def _must_be_free(host: str, port: int, option: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise KakeaiError(
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another with {option}"
+            ) from None
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+@contextmanager
+def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    # In a session of its own, so that Ctrl-C reaches it through us, once, and in order.
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], env={**os.environ, **settings}, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        _must_run(children)
+        try:
+            with urllib.request.urlopen(url, timeout=POLL_SECONDS * 10):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(POLL_SECONDS)
+    raise KakeaiError(f"no model was ready within {READY_SECONDS:.0f} s; the lines above say why")
+
+
+def _watch(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    try:
+        while True:
+            _must_run(children)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        console.print("\nstopping")
+
+
+def _must_run(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    for name, process in children.items():
+        if process.poll() is not None:
+            raise KakeaiError(f"the {name} ended with status {process.returncode}; the lines above say why")

@@ -1,0 +1,192 @@
+"""The six stages as commands, and the corpora to try them with."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.progress import console, show_stage, stage_bar
+from kakeai.music.melody import Extraction
+
+RunDir = Annotated[Path, typer.Option(help="Folder of the training run.")]
+corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the `kakeai` command."""
+    app.add_typer(corpus_app, name="corpus")
+    for stage in (ingest, convert, train, evaluate, bundle, release):
+        app.command()(stage)
+
+
+@corpus_app.callback()
+def corpus() -> None:
+    """Write a corpus to try Kakeai with."""
+
+
+@corpus_app.command("oneills")
+def corpus_oneills(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the .mid files to.")],
+    tunes: Annotated[int | None, typer.Option(help="Only the first so many.", min=1)] = None,
+) -> None:
+    """Write the tunes of O'Neill's *Music of Ireland* (1850) as MIDI files.
+
+    Example: kakeai corpus oneills corpus
+    """
+    from cli.corpus import oneills
+
+    with stage_bar() as bar:
+        count = oneills(directory, tunes, lambda done, total: bar.show("corpus", done, total))
+    console.print(f"{count:,} tunes of O'Neill's Music of Ireland in {directory}")
+
+
+def ingest(
+    corpus: Annotated[str, typer.Argument(help="Folder (searched through), .zip or .tar of MIDI files.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    shard: Annotated[int, typer.Option(help="Which part of the corpus, from 0.")] = 0,
+    num_shards: Annotated[int, typer.Option(help="Into how many parts it is divided.")] = 1,
+) -> None:
+    """MIDI files → NoteSequences; what cannot be read is listed in rejected.jsonl.
+
+    Example: kakeai ingest corpus --output work/note_sequences
+    """
+    from components.ingest import ingest as run
+
+    begun = time.monotonic()
+    with stage_bar() as bar:
+        result = run(corpus, output, shard, num_shards, lambda done, total: bar.show("ingest", done, total))
+    figures = {
+        "files": result.num_files,
+        "sequences": result.num_sequences,
+        "rejected": result.num_rejected,
+    }
+    show_stage("ingest", {**figures, "seconds": time.monotonic() - begun})
+    if result.num_rejected:
+        console.print(f"          why each was rejected stands in {output / 'rejected.jsonl'}")
+
+
+def convert(
+    note_sequences: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote.")],
+    output: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
+    config: Annotated[str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")],
+    eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
+) -> None:
+    """NoteSequences → a dataset of melodies, with a held-out side.
+
+    Example: kakeai convert work/note_sequences --output work/dataset --config lookback_rnn
+    """
+    from components.convert import convert as run
+
+    begun = time.monotonic()
+    with stage_bar() as bar:
+        result = run(
+            note_sequences,
+            output,
+            config,
+            eval_ratio,
+            Extraction(),
+            lambda done, total: bar.show("convert", done, total),
+        )
+    show_stage("convert", {**asdict(result), "seconds": time.monotonic() - begun})
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Folder that convert wrote.")],
+    run_dir: RunDir,
+    config: Annotated[str | None, typer.Option(help="Configuration; the dataset's by default.")] = None,
+    hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
+    num_training_steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+) -> None:
+    """Train on a dataset; run it again to go on where it stopped.
+
+    Example: kakeai train work/dataset --run-dir work/run --hparams batch_size=64 --num-training-steps 800
+    """
+    from components.train import Progress
+    from components.train import train as run
+
+    begun = time.monotonic()
+    with stage_bar() as bar:
+
+        def show(at: Progress) -> None:
+            details: dict[str, Any] = {"loss": f"{at.loss:.3f}"}
+            if at.held_out:
+                details["held_out"] = f"{at.held_out.loss:.3f}"
+            bar.show("train", at.step, at.num_steps, **details)
+            if at.warning:
+                console.print(f"[yellow]{at.warning}[/]")
+
+        try:
+            result = run(dataset, run_dir, config, hparams, num_training_steps, seed, show)
+        except KeyboardInterrupt:
+            console.print(f"Stopped; a checkpoint is in {run_dir}. The same command goes on from it.")
+            raise
+    figures = {
+        "steps": result.step,
+        "loss": round(result.train.loss, 3),
+        "held_out_loss": round(result.eval.loss, 3),
+        "event_accuracy": round(result.eval.event_accuracy, 3),
+    }
+    show_stage("train", {**figures, "seconds": time.monotonic() - begun})
+    console.print(f"          curves: kakeai tensorboard {run_dir}")
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(help="Folder that convert wrote.")],
+    run_dir: RunDir,
+    output: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html.")],
+    step: Annotated[int | None, typer.Option(help="Which checkpoint; the best by default.")] = None,
+) -> None:
+    """Measure a model on the held-out tunes, beside an n-gram, and write a report to look at.
+
+    Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation
+    """
+    from components.evaluate import evaluate as run
+
+    begun = time.monotonic()
+    with stage_bar() as bar:
+        metrics = run(
+            dataset, run_dir, output, step, on_progress=lambda done, total: bar.show("evaluate", done, total)
+        )
+    show_stage("evaluate", {**metrics, "seconds": time.monotonic() - begun})
+    console.print(f"          report: {output / 'report.html'}")
+
+
+def bundle(
+    run_dir: RunDir,
+    output: Annotated[Path, typer.Option(help="Folder to make: NAME.mag, NAME.hparams, saved_model.")],
+    name: Annotated[str, typer.Option(help="The model's name.")] = "kakeai",
+    step: Annotated[int | None, typer.Option(help="Which checkpoint; the best by default.")] = None,
+) -> None:
+    """Pack a checkpoint as Magenta's .mag and as a SavedModel; training may still be going on.
+
+    Example: kakeai bundle --run-dir work/run --output work/bundle --name my_model
+    """
+    from components.bundle import bundle as run
+
+    begun = time.monotonic()
+    result = run(run_dir, output, name, step)
+    figures = {"step": result.step, "bundle": str(result.bundle)}
+    show_stage("bundle", {**figures, "seconds": time.monotonic() - begun})
+
+
+def release(
+    bundle: Annotated[Path, typer.Argument(help="Folder that bundle wrote.")],
+    store: Annotated[str, typer.Option(help="The model store, a folder or gs://…")],
+    evaluation: Annotated[Path | None, typer.Option(help="Folder that evaluate wrote, for the card.")] = None,
+    model: Annotated[str, typer.Option(help="Name to serve it under.")] = "kakeai",
+) -> None:
+    """Put a model into the store, once it has answered through a model server.
+
+    Example: kakeai release work/bundle --evaluation work/evaluation --store store
+    """
+    from components.release import release as run
+
+    begun = time.monotonic()
+    result = run(bundle, evaluation, store, model)
+    figures = {"model": model, "version": result.version}
+    show_stage("release", {**figures, "seconds": time.monotonic() - begun})
+    if not result.is_new:
+        console.print("          these weights were released already")

@@ -1,0 +1,91 @@
+"""The six stages as one Kubeflow pipeline."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from kfp import compiler, dsl
+from kfp.dsl import Artifact, Model
+
+from components.bundle import bundle_component
+from components.convert import convert_component
+from components.evaluate import evaluate_component
+from components.ingest import ingest_component
+from components.release import release_component
+from components.train import train_component
+
+Outputs = NamedTuple(
+    "Outputs", [("evaluation", Artifact), ("run", Model), ("bundled", Artifact), ("released", Artifact)]
+)
+
+
+@dsl.pipeline(
+    name="kakeai", description="From MIDI files to a model in the store that plays call and response."
+)
+def kakeai_pipeline(
+    corpus: str,
+    store: str,
+    checkpoints: str,
+    corpus_fingerprint: str = "",
+    shards: list[int] = [0],  # noqa: B006  KFP wants a literal
+    num_shards: int = 1,
+    model: str = "kakeai",
+    config: str = "lookback_rnn",
+    hparams: str = "",
+    num_training_steps: int = 1000,
+    eval_ratio: float = 0.1,
+    seed: int = 0,
+) -> Outputs:
+    """Ingest, convert, train, evaluate, bundle, release.
+
+    Args:
+        corpus: Folder of MIDI files, local or gs://.
+        store: The model store, local or gs://.
+        checkpoints: Folder that outlasts a run, so that a killed training goes on.
+        corpus_fingerprint: Changes when the corpus does, whose name may stay; earlier results are then not reused.
+        shards: The numbers below `num_shards`, one ingest task for each.
+        num_shards: Parts that the corpus is read in.
+        model: Name to release under.
+        config: One of Magenta's MelodyRNN configurations.
+        hparams: Changes to its hyperparameters, in Magenta's syntax.
+        num_training_steps: Training steps.
+        eval_ratio: Share of the files that is held out.
+        seed: Of weights, dropout and order.
+    """
+    with dsl.ParallelFor(items=shards, name="shards") as shard:
+        ingested = ingest_component(
+            corpus=corpus, shard=shard, num_shards=num_shards, corpus_fingerprint=corpus_fingerprint
+        )
+    converted = convert_component(
+        note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
+        config=config,
+        eval_ratio=eval_ratio,
+    )
+    trained = train_component(
+        dataset=converted.outputs["dataset"],
+        config=config,
+        hparams=hparams,
+        num_training_steps=num_training_steps,
+        seed=seed,
+        checkpoints=checkpoints,
+    )
+    evaluated = evaluate_component(dataset=converted.outputs["dataset"], run=trained.outputs["run"])
+    bundled = bundle_component(run=trained.outputs["run"], model=model)
+    released = release_component(
+        bundled=bundled.outputs["bundled"],
+        evaluation=evaluated.outputs["evaluation"],
+        store=store,
+        model=model,
+    )
+    # The store may have changed since; the stage itself sees whether there is anything to release.
+    released.set_caching_options(False)
+    return Outputs(
+        evaluated.outputs["evaluation"],
+        trained.outputs["run"],
+        bundled.outputs["bundled"],
+        released.outputs["released"],
+    )
+
+
+def compile_pipeline(path: Path) -> None:
+    """Write the pipeline as the YAML that Kubeflow runs."""
+    compiler.Compiler().compile(kakeai_pipeline, str(path))

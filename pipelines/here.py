@@ -1,0 +1,177 @@
+"""Run the pipeline on this machine: the same DAG, each stage in a process of its own (`kfp.local`)."""
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from cloudpathlib import CloudPath
+from kfp import local
+
+from components.ingest import corpus_files
+from components.stage import FINISHED, PROGRESS, REFUSED
+from kakeai.errors import KakeaiError
+from kakeai.storage import location
+from pipelines.dag import kakeai_pipeline
+
+FILES_A_SHARD = 2000  # below it, starting another process costs more than it saves
+
+
+@dataclass(frozen=True)
+class StageNews:
+    """What a stage said.
+
+    Attributes:
+        stage: Its name.
+        finished: Whether it has ended; else this is progress.
+        figures: `done`, `total` and details of a progress; the stage's own figures and `seconds` at its end.
+    """
+
+    stage: str
+    finished: bool
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """Where a run's results lie.
+
+    Attributes:
+        version: The model's version in the store.
+        is_new: Whether this run released it.
+        evaluation: Folder of metrics.json and report.html.
+        run: Folder of the training run, for TensorBoard.
+        bundle: Folder of the `.mag` and the SavedModel.
+    """
+
+    version: int
+    is_new: bool
+    evaluation: Path
+    run: Path
+    bundle: Path
+
+
+def run_here(
+    corpus: str,
+    store: str,
+    work: Path,
+    on_news: Callable[[StageNews], None],
+    num_shards: int | None = None,
+    **parameters: Any,  # noqa: ANN401
+) -> PipelineResult:
+    """Run the pipeline; stages whose inputs did not change since an earlier run are not run again.
+
+    Args:
+        corpus: Folder of MIDI files, local or gs://.
+        store: The model store.
+        work: Folder for what the stages hand on, checkpoints and the log; made if missing.
+        on_news: Called with what the stages say.
+        num_shards: Parts that the corpus is read in; by default as many as pay on this machine.
+        parameters: Others of `pipelines.dag.kakeai_pipeline`.
+
+    Raises:
+        KakeaiError: A stage refused its input (its own sentence) or failed (where its log is).
+    """
+    fingerprint, num_files = fingerprint_of(corpus)
+    if num_shards is None:
+        num_shards = max(1, min(os.cpu_count() or 1, num_files // FILES_A_SHARD))
+    work = work.absolute()
+    root = work / "stages"
+    root.mkdir(parents=True, exist_ok=True)
+    local.init(
+        local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(root),
+        enable_caching=True,
+        cache_root=str(work / "cache"),
+    )
+    log_path = work / "pipeline.log"
+    with log_path.open("w") as log, _reported(log, on_news) as heard, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You may be attemping to run a task", RuntimeWarning)
+        try:
+            outputs = kakeai_pipeline(
+                corpus=str(location(corpus).absolute()) if "://" not in corpus else corpus,
+                store=str(location(store).absolute()) if "://" not in store else store,
+                checkpoints=str(work / "checkpoints"),
+                corpus_fingerprint=fingerprint,
+                shards=list(range(num_shards)),
+                num_shards=num_shards,
+                **parameters,
+            ).outputs
+        except RuntimeError as error:
+            refused = heard.refused or f"a stage failed ({heard.last_line}); the whole log is {log_path}"
+            raise KakeaiError(refused) from error
+    released = json.loads(Path(outputs["released"].path).read_text())
+    return PipelineResult(
+        released["version"],
+        released["new"],
+        *(Path(outputs[name].path) for name in ("evaluation", "run", "bundled")),
+    )
+
+
+def fingerprint_of(corpus: str) -> tuple[str, int]:
+    """Return a hash over the names and contents of a corpus's files, and how many there are.
+
+    Raises:
+        KakeaiError: There is no such folder, or nothing in it that can be read.
+    """
+    digest, num_files = hashlib.sha256(), 0
+    for name, path in corpus_files(corpus):
+        digest.update(name.encode(errors="surrogateescape") + b"\0")
+        if isinstance(path, CloudPath):
+            digest.update(path.etag.encode())
+        else:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        num_files += 1
+    return digest.hexdigest(), num_files
+
+
+class _Reporter:
+    """Standard output while the pipeline runs: all of it goes to the log, what stages tell to `on_news`."""
+
+    def __init__(self, log: TextIO, on_news: Callable[[StageNews], None]) -> None:
+        self._log, self._on_news = log, on_news
+        self._lock = threading.Lock()
+        self._line = ""
+        self.refused = ""
+        self.last_line = ""
+        self.finished: dict[str, dict[str, Any]] = {}
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            self._log.write(text)
+            *lines, self._line = (self._line + text).split("\n")
+            for line in lines:
+                self._read(line.strip())
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def _read(self, line: str) -> None:
+        if line.startswith(REFUSED):
+            self.refused = line.removeprefix(REFUSED)
+        elif line.startswith((PROGRESS, FINISHED)):
+            figures = json.loads(line.split(" ", 1)[1])
+            name, is_end = figures.pop("stage"), line.startswith(FINISHED)
+            if is_end:
+                self.finished[name] = figures
+            self._on_news(StageNews(name, is_end, figures))
+        elif line and "Error" in line:
+            self.last_line = line
+
+
+@contextlib.contextmanager
+def _reported(log: TextIO, on_news: Callable[[StageNews], None]):  # noqa: ANN202
+    reporter = _Reporter(log, on_news)
+    with contextlib.redirect_stdout(reporter):  # type: ignore[type-var]
+        yield reporter
