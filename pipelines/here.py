@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from cloudpathlib import CloudPath
 from kfp import local
 
-from components.ingest import corpus_files
+from components.corpus_files import UnreadableError, corpus_files
 from components.stage import FINISHED, PROGRESS, REFUSED
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
@@ -118,18 +117,16 @@ def fingerprint_of(corpus: str) -> tuple[str, int]:
     """Return a hash over the names and contents of a corpus's files, and how many there are.
 
     Raises:
-        KakeaiError: There is no such folder, or nothing in it that can be read.
+        KakeaiError: There is no such folder.
     """
-    digest, num_files = hashlib.sha256(), 0
-    for name, path in corpus_files(corpus):
-        digest.update(name.encode(errors="surrogateescape") + b"\0")
-        if isinstance(path, CloudPath):
-            digest.update(path.etag.encode())
-        else:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        num_files += 1
-    return digest.hexdigest(), num_files
+    digest = hashlib.sha256()
+    with contextlib.ExitStack() as stack:
+        files = corpus_files(corpus, stack)
+        for file in files:
+            digest.update(file.path.encode(errors="surrogateescape") + b"\0")
+            with contextlib.suppress(UnreadableError):  # the ingest stage lists it with its reason
+                digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest(), len(files)
 
 
 class _Reporter:

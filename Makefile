@@ -1,0 +1,86 @@
+# Kakeai. `make demo` goes the whole way from MIDI files to a session in the browser; `make test` passes the tests.
+
+PYTHON ?= python3
+CORPUS ?= work/oneills
+CONFIG ?= lookback_rnn
+HPARAMS ?= batch_size=32,rnn_layer_sizes=[96,96]
+STEPS ?= 600
+STORE ?= work/store
+PORT ?= 8080
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
+# Node 20 or newer builds the page; where there is none, Python's package index has it.
+NODE_OK := $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && echo yes)
+WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
+
+.PHONY: demo test lint format page locks clean help
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
+
+demo: .venv/kakeai serving/web/dist/index.html  ## train on real tunes and play at http://localhost:8080
+	@case "$(CORPUS)" in work/oneills) $(BIN)/kakeai corpus oneills work/oneills ;; esac
+	@$(BIN)/kakeai pipeline run --corpus "$(CORPUS)" --store "$(STORE)" --config "$(CONFIG)" \
+		--hparams "$(HPARAMS)" --num-training-steps "$(STEPS)"
+	@$(BIN)/kakeai serve --store "$(STORE)" --port "$(PORT)"
+
+test: .venv/dev serving/web/dist/index.html lint  ## check and test everything
+	$(WEB) run check
+	$(WEB) test
+	$(BIN)/python -m pytest
+
+lint: .venv/dev  ## only look
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .venv/dev  ## change what a tool can change
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+page: serving/web/dist/index.html  ## build the session page
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Kakeai needs Python 3.11, 3.12 or 3.13; name one with make PYTHON=python3.11"; exit 2; }
+	@echo "Setting up Python packages in .venv (about a minute, and 300 MB to download)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/kakeai: .venv/python locks/cpu.txt pyproject.toml
+	@$(PIP) --require-hashes -r locks/cpu.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/kakeai locks/dev.txt
+	@$(PIP) --require-hashes -r locks/dev.txt
+	@touch $@
+
+.venv/node: .venv/python locks/node.txt
+	@$(if $(NODE_OK),,$(PIP) --require-hashes -r locks/node.txt)
+	@touch $@
+
+serving/web/node_modules/.package-lock.json: serving/web/package.json serving/web/package-lock.json | .venv/node
+	@echo "Setting up the session page"
+	@$(WEB) ci --silent --no-audit --no-fund
+	@touch $@
+
+PAGE_SOURCES := $(shell find serving/web/src serving/web/public serving/web/index.html serving/web/*.ts -type f 2>/dev/null)
+serving/web/dist/index.html: serving/web/node_modules/.package-lock.json $(PAGE_SOURCES)
+	@$(WEB) run --silent build
+	@touch $@
+
+# Universal locks (Linux and macOS, Python 3.11 to 3.13): names, versions and hashes, no host.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+MAGENTA := --override locks/overrides.txt
+locks: .venv/dev  ## renew the hashed lock files
+	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/cpu.txt
+	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
+	$(LOCK) --override locks/overrides-gateway.txt pyproject.toml -o locks/gateway.txt
+	$(LOCK) --extra pipeline --extra dev $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) locks/node.in -o locks/node.txt
+
+clean:  ## remove what was built, trained and installed
+	rm -rf .venv work serving/web/dist serving/web/node_modules
