@@ -1,0 +1,43 @@
+/** Which language the page speaks: the browser's, until the player chooses. */
+
+import { en, type Words } from "./en";
+import { ja } from "./ja";
+
+export const LANGUAGES = { en: "English", ja: "日本語" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const WORDS: Record<Language, Words> = { en, ja };
+const REMEMBERED = "kakeai.language";
+
+class Languages {
+  chosen = $state<Language>(remembered() ?? preferred(navigator.languages));
+
+  get words(): Words {
+    return WORDS[this.chosen];
+  }
+
+  choose(language: Language): void {
+    this.chosen = language;
+    try {
+      localStorage.setItem(REMEMBERED, language);
+    } catch {
+      // A browser that stores nothing asks again on the next visit.
+    }
+  }
+}
+
+function remembered(): Language | null {
+  try {
+    const language = localStorage.getItem(REMEMBERED);
+    return language === "en" || language === "ja" ? language : null;
+  } catch {
+    return null;
+  }
+}
+
+function preferred(wanted: readonly string[]): Language {
+  const language = wanted.map((tag) => tag.split("-")[0]).find((tag) => tag === "en" || tag === "ja");
+  return language === "ja" ? "ja" : "en";
+}
+
+export const languages = new Languages();

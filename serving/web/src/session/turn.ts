@@ -1,0 +1,36 @@
+/** What a dialogue is made of. */
+
+import { type Beats, beats } from "../time";
+
+export type Who = "player" | "kakeai";
+
+/** A note of a turn; its times count from the turn's start. */
+export interface Note {
+  readonly pitch: number; // MIDI, 0..127
+  readonly velocity: number; // 1..127
+  readonly start: Beats;
+  readonly end: Beats;
+}
+
+/** What a model says about an answer of its own: enough to get the same answer again. */
+export interface Take {
+  readonly model: string;
+  readonly version: number;
+  readonly seed: number;
+  readonly temperature: number;
+}
+
+export interface Turn {
+  readonly who: Who;
+  readonly start: Beats; // of the session
+  readonly bars: number;
+  readonly length: Beats;
+  readonly notes: readonly Note[];
+  readonly take: Take | null; // the player's turns have none
+}
+
+export const endOf = (turn: Turn): Beats => beats(turn.start + turn.length);
+
+/** Notes as they sound within a length: none starts at or after it, and it cuts those that go on. */
+export const within = (notes: readonly Note[], length: Beats): Note[] =>
+  notes.filter(({ start }) => start < length).map((note) => ({ ...note, end: beats(Math.min(note.end, length)) }));

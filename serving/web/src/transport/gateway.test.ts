@@ -1,0 +1,154 @@
+/** The link against a real WebSocket server on loopback, which breaks off as real ones do. */
+
+import { once } from "node:events";
+import { type AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
+import { beats, qpm } from "../time";
+import { GatewayLink, type LinkState } from "./gateway";
+import { type Answer, type Call, type Problem, type Ready, startFrame } from "./protocol";
+
+vi.stubGlobal("WebSocket", NodeWebSocket); // Node 20 has no WebSocket of its own
+
+const CALL: Call = { type: "call", turn: 0, bars: 1, answer_bars: 1, notes: [], temperature: 1 };
+const READY = { type: "ready", model: "tiny", version: 1, card: null };
+const TAKE = { model: "tiny", version: 1, seed: 5, temperature: 1 };
+
+let server: WebSocketServer;
+let link: GatewayLink;
+let frames: { type: string; [key: string]: unknown }[]; // as they reached the server, over all connections
+let heard: { states: LinkState[]; ready: Ready[]; answers: Answer[]; problems: Problem[] };
+let onState: (state: LinkState) => void;
+let onFrame: (type: string, client: NodeWebSocket) => void;
+
+const say = (client: NodeWebSocket, frame: object) => client.send(JSON.stringify(frame));
+
+beforeEach(async () => {
+  frames = [];
+  onState = () => {};
+  heard = { states: [], ready: [], answers: [], problems: [] };
+  server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  server.on("connection", (client) =>
+    client.on("message", (data) => {
+      const frame = JSON.parse(String(data));
+      frames.push(frame);
+      onFrame(frame.type, client);
+    }),
+  );
+  const history = [
+    { who: "player" as const, start: beats(0), bars: 1, length: beats(4), notes: [], take: null },
+  ];
+  link = new GatewayLink(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    start: () => startFrame(qpm(120), 4, history),
+    onState: (state) => {
+      heard.states.push(state);
+      onState(state);
+    },
+    onReady: (ready) => heard.ready.push(ready),
+    onAnswer: (answer) => heard.answers.push(answer),
+    onProblem: (problem) => heard.problems.push(problem),
+  });
+});
+
+afterEach(() => {
+  link.close();
+  for (const client of server.clients) client.terminate();
+  server.close();
+});
+
+test("a call gets its answer", async () => {
+  onFrame = (type, client) => {
+    if (type === "start") say(client, READY);
+    if (type === "call") say(client, { type: "answer", turn: 0, bars: 1, notes: [], take: TAKE, log_likelihood: -1 });
+  };
+  link.open();
+  link.call(CALL); // before the connection stands
+  await vi.waitUntil(() => heard.answers.length > 0);
+  expect(frames.map(({ type }) => type)).toEqual(["start", "call"]);
+  expect(heard.states).toEqual(["connecting", "ready"]);
+  expect(heard.answers[0]?.take.seed).toBe(5);
+});
+
+test("a connection that breaks off is opened again with the history, and the call is sent once more", async () => {
+  let calls = 0;
+  onFrame = (type, client) => {
+    if (type === "start") say(client, READY);
+    if (type === "call" && ++calls === 1) client.terminate();
+    if (type === "call" && calls === 2) say(client, { type: "answer", turn: 0, notes: [], take: TAKE });
+  };
+  link.open();
+  link.call(CALL);
+  await vi.waitUntil(() => heard.answers.length > 0, { timeout: 5000 });
+  expect(frames.map(({ type }) => type)).toEqual(["start", "call", "start", "call"]);
+  expect(frames[2]).toMatchObject({ qpm: 120, history: [{ who: "player", bars: 1 }] });
+  expect(heard.states).toEqual(["connecting", "ready", "away", "ready"]);
+});
+
+test("an answered call is not sent again on the next connection", async () => {
+  onFrame = (type, client) => {
+    if (type === "start") say(client, READY);
+    if (type === "call") {
+      say(client, { type: "answer", turn: 0, notes: [], take: TAKE });
+      client.close();
+    }
+  };
+  link.open();
+  link.call(CALL);
+  await vi.waitUntil(() => heard.ready.length === 2, { timeout: 5000 });
+  expect(frames.map(({ type }) => type)).toEqual(["start", "call", "start"]);
+});
+
+test("a gateway that cannot start a session is asked again", async () => {
+  let starts = 0;
+  onFrame = (type, client) => {
+    if (type === "start" && ++starts === 1) say(client, { type: "error", title: "Not ready", detail: "No model.", status: 503 });
+    else if (type === "start") say(client, READY);
+  };
+  link.open();
+  await vi.waitUntil(() => heard.ready.length > 0, { timeout: 5000 });
+  expect(heard.problems[0]?.detail).toBe("No model.");
+  expect(heard.states).toEqual(["connecting", "away", "ready"]);
+});
+
+test("a problem with one call leaves the connection open", async () => {
+  onFrame = (type, client) => {
+    if (type === "start") say(client, READY);
+    if (type === "call") say(client, { type: "error", title: "Too slow", detail: "No answer in time.", status: 504, turn: 0 });
+    if (type === "tempo") say(client, { type: "answer", turn: 1, notes: [], take: TAKE });
+  };
+  link.open();
+  link.call(CALL);
+  await vi.waitUntil(() => heard.problems.length > 0);
+  link.tempo({ type: "tempo", qpm: 90 });
+  await vi.waitUntil(() => heard.answers.length > 0);
+  expect(heard.states).toEqual(["connecting", "ready"]);
+});
+
+test("nothing is tried after closing", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onFrame = (type, client) => {
+    if (type === "start") client.terminate();
+  };
+  link.open();
+  await new Promise<void>((resolve) => {
+    onState = (state) => state === "away" && resolve();
+  });
+  await Promise.resolve(); // past the callback that tells of it, after which the next try is set
+  expect(vi.getTimerCount()).toBe(1);
+  link.close();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+test("what is no frame is passed over", async () => {
+  onFrame = (_, client) => {
+    client.send("{");
+    client.send('"ready"');
+    say(client, { type: "later" });
+    say(client, READY);
+  };
+  link.open();
+  await vi.waitUntil(() => heard.ready.length > 0);
+  expect(heard.problems).toEqual([]);
+});

@@ -1,0 +1,109 @@
+/**
+ * The WebSocket to the gateway. It stays open as long as the page does: when it falls, it is opened again, with the
+ * history of the dialogue, and a call that was not answered is sent once more. The gateway may be another one by then.
+ */
+
+import { type Answer, type Call, type Problem, type Ready, readFrame, type Start, type TempoFrame } from "./protocol";
+
+export type LinkState = "connecting" | "ready" | "away";
+
+/** What the page does with what comes; `start` gives the first frame of every connection, with the history so far. */
+export interface LinkUser {
+  start(): Start;
+  onState(state: LinkState): void;
+  onReady(ready: Ready): void;
+  onAnswer(answer: Answer, roundTripMs: number): void;
+  onProblem(problem: Problem): void;
+}
+
+/** Milliseconds before each new try: at once felt as at once, and no storm when many pages lose one gateway. */
+const RETRY_AFTER_MS = [250, 500, 1000, 2000, 4000] as const;
+
+export class GatewayLink {
+  readonly #url: string;
+  readonly #user: LinkUser;
+  #socket: WebSocket | null = null;
+  #ready = false;
+  #tries = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #unanswered: Call | null = null;
+  #calledAtMs = 0;
+
+  constructor(url: string, user: LinkUser) {
+    this.#url = url;
+    this.#user = user;
+  }
+
+  /** Open the connection, or open it anew: the gateway forgets what it heard and gets a new `start`. */
+  open(): void {
+    this.close();
+    this.#user.onState("connecting");
+    this.#connect();
+  }
+
+  /** Ask for an answer; it is asked again on every new connection until an answer or a problem has come. */
+  call(call: Call): void {
+    this.#unanswered = call;
+    this.#calledAtMs = performance.now();
+    this.#send(call);
+  }
+
+  /** Say the new tempo. A connection that is not there yet will say it in its `start`. */
+  tempo(frame: TempoFrame): void {
+    this.#send(frame);
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#tries = 0;
+    this.#unanswered = null;
+    this.#drop();
+  }
+
+  #connect(): void {
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    socket.onopen = () => socket.send(JSON.stringify(this.#user.start()));
+    socket.onmessage = ({ data }) => this.#receive(String(data));
+    socket.onclose = () => this.#fell(); // an error is always followed by a close
+  }
+
+  #send(frame: Call | TempoFrame): void {
+    if (this.#ready) this.#socket?.send(JSON.stringify(frame));
+  }
+
+  #receive(text: string): void {
+    const frame = readFrame(text);
+    if (frame?.type === "ready") {
+      this.#ready = true;
+      this.#tries = 0;
+      this.#user.onReady(frame);
+      this.#user.onState("ready");
+      if (this.#unanswered) this.#send(this.#unanswered);
+    } else if (frame?.type === "answer") {
+      this.#unanswered = null;
+      this.#user.onAnswer(frame, performance.now() - this.#calledAtMs);
+    } else if (frame?.type === "error") {
+      this.#unanswered = null;
+      this.#user.onProblem(frame);
+      if (!this.#ready) this.#fell(); // a session that did not start: try again later
+    }
+  }
+
+  #fell(): void {
+    this.#drop();
+    this.#user.onState("away");
+    const delay = RETRY_AFTER_MS[Math.min(this.#tries, RETRY_AFTER_MS.length - 1)];
+    this.#tries += 1;
+    this.#retry = setTimeout(() => this.#connect(), delay);
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#ready = false;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+}

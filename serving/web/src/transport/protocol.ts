@@ -1,0 +1,107 @@
+/** The frames of `WS v1/session`, as the gateway speaks them: notes in seconds from their phrase's start. */
+
+import { type Note, type Take, type Turn, type Who } from "../session/turn";
+import { type Qpm, qpm, seconds, toBeats, toSeconds } from "../time";
+
+export interface WireNote {
+  readonly pitch: number;
+  readonly start: number; // seconds
+  readonly end: number; // seconds
+  readonly velocity: number;
+}
+
+/** What the page shows of a model card; a card may hold less, and holds more. */
+export interface Card {
+  readonly config?: string;
+  readonly corpus?: { readonly num_files?: number };
+}
+
+interface WireTurn {
+  readonly who: Who;
+  readonly bars: number;
+  readonly notes: readonly WireNote[];
+}
+
+export interface Start {
+  readonly type: "start";
+  readonly qpm: number;
+  readonly beats_per_bar: number;
+  readonly history: readonly WireTurn[];
+}
+
+export interface Call {
+  readonly type: "call";
+  readonly turn: number;
+  readonly bars: number;
+  readonly answer_bars: number;
+  readonly notes: readonly WireNote[];
+  readonly temperature: number;
+}
+
+export interface TempoFrame {
+  readonly type: "tempo";
+  readonly qpm: number;
+}
+
+export interface Ready {
+  readonly type: "ready";
+  readonly model: string;
+  readonly version: number;
+  readonly card: Card | null;
+}
+
+export interface Answer {
+  readonly type: "answer";
+  readonly turn: number;
+  readonly notes: readonly WireNote[];
+  readonly take: Take;
+}
+
+/** Problem details (RFC 9457). */
+export interface Problem {
+  readonly type: "error";
+  readonly title: string;
+  readonly detail: string;
+  readonly turn?: number | null;
+}
+
+/**
+ * How much of the past a gateway is told: its models hear at most 512 sixteenths, which are 32 bars of four beats, and
+ * no turn is shorter than a bar.
+ */
+const HISTORY_TURNS = 32;
+
+export const startFrame = (tempo: Qpm, beatsPerBar: number, history: readonly Turn[]): Start => ({
+  type: "start",
+  qpm: tempo,
+  beats_per_bar: beatsPerBar,
+  history: history.slice(-HISTORY_TURNS).map(({ who, bars, notes }) => ({ who, bars, notes: toWire(notes, tempo) })),
+});
+
+export const toWire = (notes: readonly Note[], tempo: Qpm): WireNote[] =>
+  notes.map(({ pitch, velocity, start, end }) => ({
+    pitch,
+    velocity,
+    start: toSeconds(start, tempo),
+    end: toSeconds(end, tempo),
+  }));
+
+export const fromWire = (notes: readonly WireNote[], tempo: number): Note[] =>
+  notes.map(({ pitch, velocity, start, end }) => ({
+    pitch,
+    velocity,
+    start: toBeats(seconds(start), qpm(tempo)),
+    end: toBeats(seconds(end), qpm(tempo)),
+  }));
+
+/** A frame from the gateway; null if it is none that this page knows. */
+export function readFrame(text: string): Ready | Answer | Problem | null {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : null;
+  return type === "ready" || type === "answer" || type === "error" ? (frame as Ready | Answer | Problem) : null;
+}
