@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
 from serving.gateway.exceptions import InvalidRequest
-from serving.gateway.phrase import end_of, steps_at
+from serving.gateway.phrase import end_of
 
 _MIDI = b"MThd"
 _byte_values: TypeAdapter[list[int]] = TypeAdapter(list[int])
@@ -34,12 +34,14 @@ def midi_bytes(body: bytes) -> bytes:
 def call_and_steps(notes: np.ndarray, qpm: float, duration_seconds: float) -> tuple[np.ndarray, int]:
     """The call as a melody up to the step where the answer begins, and the answer's steps.
 
-    The answer begins one step after the last note's end and stops where the duration does, rounded down to a
-    whole step, both as in the reference. Raises InvalidRequest if that leaves nothing.
+    The answer begins on the first step that is more than one step after the last note's end, and stops where
+    the duration does, rounded down to a whole step, both as in the reference. Raises InvalidRequest if that
+    leaves nothing.
     """
     end = end_of(notes)
-    start_step = steps_at(end, qpm) + 1
-    end_step = math.floor(duration_seconds * (STEPS_PER_QUARTER * qpm / 60.0))
+    steps_per_second = STEPS_PER_QUARTER * qpm / 60.0
+    start_step = math.floor((end + 1.0 / steps_per_second) * steps_per_second) + 1
+    end_step = math.floor(duration_seconds * steps_per_second)
     if end_step <= start_step:
         raise InvalidRequest(
             f"duration is {duration_seconds:g} s, but the phrase alone lasts {end:g} s: count both.",

@@ -19,9 +19,13 @@ KakeaiError                     one clear sentence for the user
         └── ModelServerFault        502  anything else it says, or an answer that is none
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from kakeai.errors import KakeaiError
+
+_SOON = {"Retry-After": "1"}  # seconds
+_GOOD_BYE = {"Connection": "close"}  # or whoever sends an endless body would go on for ever
 
 
 class GatewayError(KakeaiError):
@@ -29,7 +33,7 @@ class GatewayError(KakeaiError):
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
-    retry_after_seconds: ClassVar[int | None] = None
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, sentence: str, field: str | None = None) -> None:
         """One clear sentence for the client."""
@@ -56,6 +60,7 @@ class RequestTooSlow(GatewayError):
 
     status = 408
     title = "Request too slow"
+    headers = _GOOD_BYE
 
 
 class RequestTooLarge(GatewayError):
@@ -63,6 +68,7 @@ class RequestTooLarge(GatewayError):
 
     status = 413
     title = "Request too large"
+    headers = _GOOD_BYE
 
 
 class UnsupportedMediaType(GatewayError):
@@ -91,7 +97,7 @@ class Overloaded(GatewayError):
 
     status = 503
     title = "Too busy"
-    retry_after_seconds = 1
+    headers = _SOON
 
 
 class NotReady(GatewayError):
@@ -99,7 +105,7 @@ class NotReady(GatewayError):
 
     status = 503
     title = "Not ready"
-    retry_after_seconds = 1
+    headers = _SOON
 
 
 class ModelServerError(GatewayError):
@@ -125,7 +131,7 @@ class ModelServerUnavailable(ModelServerError):
 
     status = 503
     title = "Model server unavailable"
-    retry_after_seconds = 1
+    headers = _SOON
 
 
 class ModelServerTooSlow(ModelServerError):

@@ -29,7 +29,7 @@ def serve_page(app: FastAPI, folder: Path) -> None:
     """Serve the page in ``folder`` under /, or say how to build it for as long as it is not there."""
     files = Page(directory=folder, html=True, check_dir=False)
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page(request: Request) -> Response:
         if not (folder / "index.html").is_file():
             return PlainTextResponse(_NOT_BUILT, 503)

@@ -81,11 +81,9 @@ def _field(location: tuple[int | str, ...]) -> str | None:
 
 
 def problem_response(error: Exception) -> Response:
-    """The problem details as an HTTP response, with Retry-After where trying again may help."""
+    """The problem details as an HTTP response, with the headers that the error wants."""
     problem = problem_of(error)
-    headers = dict(getattr(error, "headers", None) or {})
-    if isinstance(error, GatewayError) and error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
+    headers = getattr(error, "headers", None)
     return JSONResponse(
         problem.model_dump(exclude_none=True), problem.status, headers=headers, media_type=MEDIA_TYPE
     )

@@ -29,7 +29,7 @@ async def predict(
     """Continue a MIDI file to `duration` seconds.
 
     The body is a JSON array of the file's bytes, as magenta_session and AI Duet send it, or the file itself.
-    The answer is a MIDI file with the call's melody and, from one sixteenth after its end, the model's.
+    The answer is a MIDI file with the call's melody and, shortly after its end, the model's.
     """
     gateway = gateway_of(request)
     score = await read_score(midi_bytes(await read_body(request, gateway.settings)))

@@ -1,0 +1,172 @@
+"""The gateway as a process of its own: what it imports, how it starts, how it goes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("KAKEAI_")}
+
+
+def _python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def _gateway(*arguments, **settings):
+    environment = {
+        **ENVIRONMENT,
+        **{f"KAKEAI_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "serving.gateway", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_nothing_heavy_is_imported():
+    run = _python(
+        "import sys, serving.gateway.server\n"
+        "heavy = {'tensorflow', 'keras', 'note_seq', 'magenta', 'kfp', 'cloudpathlib'}\n"
+        "print(sorted(heavy & sys.modules.keys()), [m for m in sys.modules if 'tensorflow.python' in m])"
+    )
+    assert (run.stdout, run.stderr) == ("[] []\n", "")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import tensorflow as tf; from serving.gateway import tensors",
+        "from serving.gateway import tensors; import tensorflow as tf",
+    ],
+    ids=["TensorFlow first", "TensorFlow later"],
+)
+def test_the_real_tensorflow_has_room_in_the_same_process(imports):
+    run = _python(
+        f"{imports}\nimport numpy as np\n"
+        "print(tf.reduce_sum(tf.make_ndarray(tensors.tensor(np.array([1, 2, 39], np.int32)))).numpy())"
+    )
+    assert run.stdout == "42\n", run.stderr
+
+
+def test_help_lists_every_setting():
+    process = _gateway("--help")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for name in (
+        "KAKEAI_PORT [8080]",
+        "KAKEAI_MODEL_SERVER [127.0.0.1:8500]",
+        "KAKEAI_STORE",
+        "KAKEAI_MAX_NOTES",
+    ):
+        assert name in output
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"port": "http"}, "KAKEAI_PORT is 'http'"),
+        ({"predict_seconds": "nan"}, "KAKEAI_PREDICT_SECONDS is 'nan'"),
+        ({"log_level": "loud"}, "KAKEAI_LOG_LEVEL is 'loud'"),
+        ({"host": "no.such.host.invalid"}, "Cannot listen on no.such.host.invalid:8080"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_sentence(settings, sentence):
+    process = _gateway(**settings)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith(f"kakeai gateway: {sentence}")
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_port_in_use_is_told_in_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = _gateway(port=taken.getsockname()[1])
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert len(errors.splitlines()) == 1
+    assert "in use" in errors
+    assert "KAKEAI_PORT" in errors
+
+
+def _address(process):
+    """Where the gateway says it listens."""
+    for line in process.stderr:
+        if "http://" in line:
+            return line.split("http://")[1].strip()
+    raise AssertionError("the gateway ended without a word")
+
+
+def _ready(address):
+    try:
+        return httpx.get(f"http://{address}/readyz", timeout=20)
+    except httpx.TransportError:
+        return None
+
+
+def test_after_a_signal_it_finishes_what_it_began(model):
+    process = _gateway(port=0, model_server=model.address, drain_seconds=2)
+    try:
+        address = _address(process)
+        while (response := _ready(address)) is None or response.status_code != 200:
+            pass
+        model.may_answer.clear()
+        answers = []
+        request = threading.Thread(
+            target=lambda: answers.append(
+                httpx.post(f"http://{address}/v1/generate", json={"notes": []}, timeout=60)
+            )
+        )
+        request.start()
+        assert model.was_asked.acquire(timeout=20)
+        with connect(f"ws://{address}/v1/session") as session:
+            session.send('{"type": "start"}')
+            session.recv(timeout=20)
+
+            process.send_signal(signal.SIGTERM)
+            while (response := _ready(address)) is not None and response.status_code == 200:
+                pass
+            assert response is None or "shutting down" in response.text
+            with pytest.raises(ConnectionClosed) as closed:
+                session.recv(timeout=20)
+            assert closed.value.rcvd.code == 1012  # service restart: the page resumes elsewhere
+        model.may_answer.set()
+        request.join()
+        assert answers[0].status_code == 200
+        assert process.wait(timeout=20) == 0
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        model.may_answer.set()
+        process.kill()
+        process.communicate()
+
+
+def test_logs_as_json_one_line_a_request(model):
+    import json
+
+    process = _gateway(port=0, model_server=model.address, log_json=True, log_requests=True)
+    try:
+        for line in process.stderr:
+            entry = json.loads(line)
+            if "http://" in entry["message"]:
+                address = entry["message"].split("http://")[1]
+                break
+        while _ready(address) is None:
+            pass
+        httpx.post(f"http://{address}/v1/generate", json={"notes": []}, timeout=20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        entries = [json.loads(line) for line in process.stderr]
+        assert any(entry["message"].startswith("POST /v1/generate 200 ") for entry in entries)
+    finally:
+        process.kill()
+        process.communicate()
