@@ -47,7 +47,8 @@ def generate(
     primer, moved = squash(_within(melody, length), model.config)
     history, logits, state = _prefill(model, encoding, primer, length)
     num_steps = tf.reduce_max(tf.concat([steps, [0]], 0))
-    draws = uniform(seed, num_steps)
+    num_draws = tf.maximum(num_steps, 1)  # a stack of nothing would have no shape
+    draws = uniform(seed, num_draws)
     temperature = tf.maximum(temperature, _COLDEST)[:, None]
 
     def add_step(
@@ -67,10 +68,10 @@ def generate(
         logits, state = model.step(encoding.inputs(history), state)
         return i + 1, history, logits, state, events, log_likelihood
 
-    events = tf.TensorArray(tf.int32, size=num_steps, element_shape=[None])
+    events = tf.TensorArray(tf.int32, size=num_draws, element_shape=[None])
     loop = (tf.constant(0), history, logits, state, events, tf.zeros_like(temperature[:, 0]))
-    *_, events, log_likelihood = tf.while_loop(lambda i, *_: i < num_steps, add_step, loop)
-    added = tf.reshape(tf.transpose(events.stack()), [tf.shape(melody)[0], num_steps])
+    *_, events, log_likelihood = tf.while_loop(lambda i, *_: i < num_draws, add_step, loop)
+    added = tf.transpose(events.stack())[:, :num_steps]
     return Sample(transpose(added, -moved, MIN_PITCH, MAX_PITCH + 1), log_likelihood)
 
 
@@ -118,7 +119,7 @@ def uniform(seed: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.cast(bits, tf.int64), tf.float32) * np.float32(2.0**-_MANTISSA_BITS)
 
 
-_COLDEST = 1e-3  # temperature; below it the likeliest event is all that is left
+_COLDEST = 1e-6  # temperature; below it the likeliest event is all that is left, and float32 overflows
 _MANTISSA_BITS = 24  # of float32
 
 

@@ -13,47 +13,34 @@ WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"  # where TF Serving 
 WARMUP_BARS = (1, 2)  # of 4/4: what players ask for most
 
 
-class Servable(tf.Module):
-    """The signatures of a model.
+def servable(model: MelodyRnn) -> tf.Module:
+    """Return the model's signatures as functions of a module that holds its weights.
 
     `generate` continues melodies (`kakeai.model.sampler.generate`), `score` tells their log-likelihood
     (`kakeai.model.sampler.score`). Every input has the batch in front, so that a server can batch requests.
     """
+    melodies = [tf.TensorSpec([None, None], tf.int32, "melody"), tf.TensorSpec([None], tf.int32, "length")]
+    settings = [
+        tf.TensorSpec([None], tf.int32, "steps"),
+        tf.TensorSpec([None], tf.float32, "temperature"),
+        tf.TensorSpec([None], tf.int64, "seed"),
+    ]
 
-    def __init__(self, model: MelodyRnn) -> None:
-        """Hold the model, whose weights are saved with this module."""
-        super().__init__()
-        self.model = model
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32, "melody"),
-            tf.TensorSpec([None], tf.int32, "length"),
-            tf.TensorSpec([None], tf.int32, "steps"),
-            tf.TensorSpec([None], tf.float32, "temperature"),
-            tf.TensorSpec([None], tf.int64, "seed"),
-        ]
-    )
     def generate(
-        self,
-        melody: tf.Tensor,
-        length: tf.Tensor,
-        steps: tf.Tensor,
-        temperature: tf.Tensor,
-        seed: tf.Tensor,
+        melody: tf.Tensor, length: tf.Tensor, steps: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Return `melody` int32 [batch, steps] and `log_likelihood` float32 [batch]."""
-        return sampler.generate(self.model, melody, length, steps, temperature, seed)._asdict()
+        return sampler.generate(model, melody, length, steps, temperature, seed)._asdict()
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32, "melody"),
-            tf.TensorSpec([None], tf.int32, "length"),
-        ]
-    )
-    def score(self, melody: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return `log_likelihood` float32 [batch]."""
-        return {"log_likelihood": sampler.score(self.model, melody, length)}
+    def score(melody: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"log_likelihood": sampler.score(model, melody, length)}
+
+    module = tf.Module()
+    # The weights themselves: a Keras model among a module's parts would be saved beside what the functions use, and
+    # a session-based loader would restore only the copy.
+    module.weights = [variable.value for variable in model.weights]
+    module.generate = tf.function(generate, input_signature=melodies + settings)
+    module.score = tf.function(score, input_signature=melodies)
+    return module
 
 
 def export(model: MelodyRnn, folder: Path, name: str) -> None:
@@ -64,14 +51,14 @@ def export(model: MelodyRnn, folder: Path, name: str) -> None:
         folder: Made anew.
         name: The name that it will be served under; warm-up requests carry it.
     """
-    servable = Servable(model)
-    generate = servable.generate.get_concrete_function()
+    module = servable(model)
+    generate = module.generate.get_concrete_function()
     signatures = {
         "serving_default": generate,
         "generate": generate,
-        "score": servable.score.get_concrete_function(),
+        "score": module.score.get_concrete_function(),
     }
-    tf.saved_model.save(servable, str(folder), signatures=signatures)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     _write_warmup(folder / WARMUP_REQUESTS, name)
 
 
