@@ -1,7 +1,7 @@
 """The folder that `convert` writes and training reads.
 
-`training.tfrecord` and `eval.tfrecord` hold a `tf.train.Example` for each melody: `melody`, its events as int8 bytes,
-and `source`, the file it is from. `dataset.json` tells how they came about.
+`training.tfrecord` and `eval.tfrecord` hold a `tf.train.Example` for each melody: `melody`, its events as
+int8 bytes, and `source`, the file it is from. `dataset.json` tells how they came about.
 """
 
 import dataclasses
