@@ -59,7 +59,7 @@ _SET_TEMPO, _SMPTE_OFFSET, _TIME_SIGNATURE, _KEY_SIGNATURE, _END_OF_TRACK, _TRAC
 )  # fmt: skip
 # The meta events mido knows, with the fewest payload bytes each may have.
 _META_MIN_BYTES = {
-    **dict.fromkeys((0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x09, 0x7F), 0),
+    **dict.fromkeys((0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x09, 0x7F), 0),
     0x20: 1, 0x21: 0, _END_OF_TRACK: 0,
     _SET_TEMPO: 3, _SMPTE_OFFSET: 5, _TIME_SIGNATURE: 4, _KEY_SIGNATURE: 2,
 }  # fmt: skip
