@@ -11,7 +11,7 @@ import { type KeyListener } from "./input/listener";
 import { MidiPorts, type PortsState } from "./input/ports";
 import { dialogueFile } from "./midi/file";
 import { type Effect, type Phase, type Plan, Session } from "./session/session";
-import { endOf, type Turn, type Who } from "./session/turn";
+import { type Turn, type Who } from "./session/turn";
 import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toBeats, toSeconds } from "./time";
 import { GatewayLink, type LinkState } from "./transport/gateway";
 import { type Answer, fromWire, type Problem, type Ready, startFrame, toWire } from "./transport/protocol";
@@ -163,8 +163,7 @@ export class Duet implements KeyListener {
 
   /** The running turn, and the one to come as far as it is known. */
   get ahead(): readonly Turn[] {
-    const { turn, next } = this.#session;
-    return [turn, next].filter((each) => each !== null);
+    return [this.#session.turn, this.#session.next(this.now())].filter((turn) => turn !== null);
   }
 
   /** Take over what the session has come to; on every frame, for the eyes. */
@@ -281,9 +280,3 @@ const NOTHING: readonly number[] = [];
 
 const sounding = ({ start, notes }: Turn, now: Beats): readonly number[] =>
   notes.filter((note) => note.start <= now - start && now - start < note.end).map(({ pitch }) => pitch);
-
-/** Where a turn stands for the eyes: how many of its beats are over, and how many are left. */
-export function progress(turn: Turn, beat: number): { over: number; left: number } {
-  const over = Math.min(turn.length, Math.max(0, beat));
-  return { over, left: endOf(turn) - turn.start - over };
-}

@@ -34,16 +34,18 @@ export class Voice {
 export function twoVoices(): { player: Voice; kakeai: Voice } {
   const bus = new Limiter(-2).toDestination();
   const player = new PolySynth(FMSynth, {
-    volume: -7,
+    volume: 1,
     harmonicity: 2,
     modulationIndex: 3.5,
     oscillator: { type: "sine" },
-    envelope: { attack: 0.002, decay: 1.6, sustain: 0.08, release: 0.35 },
+    // No ramp up: a live note is struck now, and by the time the audio engine hears of it, a ramp of milliseconds may
+    // be over and be left out, and with it the stroke.
+    envelope: { attack: 0, decay: 1.8, sustain: 0.12, release: 0.35 },
     modulation: { type: "sine" },
-    modulationEnvelope: { attack: 0.002, decay: 0.35, sustain: 0.1, release: 0.3 },
+    modulationEnvelope: { attack: 0, decay: 0.35, sustain: 0.1, release: 0.3 },
   }).connect(bus);
   const kakeai = new PolySynth(Synth, {
-    volume: -9,
+    volume: -10,
     // A closed pipe: odd partials only.
     oscillator: { type: "custom", partials: [1, 0, 0.42, 0, 0.2, 0, 0.07, 0, 0.03] },
     envelope: { attack: 0.018, decay: 0.25, sustain: 0.6, release: 0.16 },

@@ -8,6 +8,7 @@ export const en = {
   kakeai: "Kakeai",
 
   // The stage
+  stage: "Stage",
   invitation: "Play a phrase, Kakeai answers.",
   invitationHint: "Press Start, hear one bar of clicks, and play on your piano below.",
   countIn: "Get ready",
@@ -22,7 +23,7 @@ export const en = {
   // Said aloud when a turn begins
   sayPlayer: (bars: number) => `Your turn: ${plural(bars, "bar", "bars")}.`,
   sayKakeai: (bars: number) => `Kakeai answers: ${plural(bars, "bar", "bars")}.`,
-  sayCountIn: "Get ready: one bar.",
+  sayCountIn: "Get ready.",
   sayStopped: "Stopped.",
   dialogue: "Piano roll of the dialogue",
   noteCounts: (player: number, kakeai: number) =>

@@ -5,6 +5,7 @@ export const ja: Words = {
   you: "あなた",
   kakeai: "掛け合い",
 
+  stage: "ステージ",
   invitation: "弾けば、応える。",
   invitationHint: "「開始」を押すと1小節のカウントが鳴ります。下のピアノで弾いてください。",
   countIn: "準備",
@@ -18,7 +19,7 @@ export const ja: Words = {
 
   sayPlayer: (bars) => `あなたの番、${bars}小節。`,
   sayKakeai: (bars) => `掛け合いの番、${bars}小節。`,
-  sayCountIn: "準備、1小節。",
+  sayCountIn: "準備。",
   sayStopped: "停止しました。",
   dialogue: "対話のピアノロール",
   noteCounts: (player, kakeai) => `あなた：${player}音。掛け合い：${kakeai}音。`,

@@ -32,7 +32,7 @@ test("two named tracks behind the conductor's", () => {
   const { header, tracks } = read();
   expect(header).toMatchObject({ format: 1, numTracks: 3, ticksPerBeat: 480 });
   expect(tracks.map((track) => track.find(({ type }) => type === "trackName"))).toMatchObject([
-    { text: "Kakeai" },
+    { text: "Kakeai session" },
     { text: "You" },
     { text: "Kakeai" },
   ]);

@@ -30,7 +30,7 @@ export function dialogueFile(
 function conductor(turns: readonly Turn[], tempos: readonly TempoChange[], beatsPerBar: number): Placed[] {
   const metre = { numerator: beatsPerBar, denominator: 4, metronome: 24, thirtyseconds: 8 };
   return [
-    [0, { deltaTime: 0, meta: true, type: "trackName", text: "Kakeai" }],
+    [0, { deltaTime: 0, meta: true, type: "trackName", text: "Kakeai session" }],
     [0, { deltaTime: 0, meta: true, type: "timeSignature", ...metre }],
     ...tempos.map(({ at, tempo }): Placed => {
       const microsecondsPerBeat = Math.round(MICROSECONDS_PER_MINUTE / tempo);

@@ -27,7 +27,7 @@ beforeEach(() => {
 test("one bar of count-in, then the player's turn at beat 0", () => {
   expect(at(-4)).toEqual([]);
   expect(session.phase).toBe("countIn");
-  expect(session.next?.who).toBe("player");
+  expect(session.turn).toMatchObject({ who: "player", start: 0 });
   expect(at(0)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 0, length: 4 } }]);
 });
 
@@ -73,6 +73,17 @@ test("an answer that can be heard in time but not be sounded in time is late too
   expect(at(5)).toMatchObject([{ kind: "turn", turn: { who: "kakeai", start: 5 } }]);
 });
 
+test("the turn to come is in sight, and moves on as long as its answer is waited for", () => {
+  at(0);
+  expect(session.next(beats(1))).toMatchObject({ who: "kakeai", start: 4, length: 4 });
+  at(4);
+  expect(session.next(beats(6.5))).toMatchObject({ who: "kakeai", start: 7 });
+  session.answer(0, ANSWER, TAKE, beats(6.6));
+  expect(session.next(beats(6.7))).toMatchObject({ who: "kakeai", start: 7, notes: ANSWER });
+  at(7);
+  expect(session.next(beats(8))).toMatchObject({ who: "player", start: 11 });
+});
+
 test("only the awaited answer counts", () => {
   at(0);
   expect(session.answer(0, ANSWER, TAKE, beats(1))).toEqual([]); // not called yet
@@ -96,12 +107,16 @@ test("when Kakeai cannot answer, the player goes on at a bar line after a bar's 
   at(0);
   at(3.5);
   expect(session.pass(0, beats(3.6))).toEqual([{ kind: "round", at: 8 }]);
-  at(4);
-  expect(session.phase).toBe("waiting");
+  expect(at(4)).toEqual([]);
+  expect(session.phase).toBe("countIn");
   expect(at(8)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 8 } }]);
   at(11.5);
   at(12);
+  expect(session.phase).toBe("waiting");
   expect(session.pass(1, beats(17))).toEqual([{ kind: "round", at: 20 }]);
+  expect(session.phase).toBe("countIn");
+  expect(session.history()).toHaveLength(2);
+  expect(at(20)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 20 } }]);
 });
 
 test("a changed plan counts from the next turn on", () => {

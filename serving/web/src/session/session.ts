@@ -3,8 +3,9 @@
  * what time it is (in beats) and what happened; it says what to do.
  *
  *     idle ──begin──► countIn ──► player ──► waiting ──► kakeai ─┐
- *                                   ▲           │ passed         │
- *                                   └───────────┴────────────────┘
+ *                        ▲          ▲           │                │
+ *                        │          └───────────│────────────────┘
+ *                        └──────── passed ──────┘
  *
  * Turns are strict and begin on beats. Kakeai is called shortly before the player's turn ends, so that its answer can
  * start exactly where that turn ends; an answer that comes later starts on the next beat, and everything after it moves
@@ -60,7 +61,7 @@ export class Session {
     return this.#phase;
   }
 
-  /** The running turn; while Kakeai is waited for, the player's turn that it is to answer. */
+  /** The running turn, or the one that is counted in; while Kakeai is waited for, the turn that it is to answer. */
   get turn(): Turn | null {
     return this.#turn;
   }
@@ -71,11 +72,10 @@ export class Session {
   }
 
   /** The turn to come: as it will be if that is settled, and else as it is planned, without notes. */
-  get next(): Turn | null {
-    if (this.#next || !this.#turn || this.#phase === "idle") return this.#next;
-    if (this.#phase === "countIn") return this.#turn;
+  next(now: Beats): Turn | null {
+    if (this.#next || !this.#turn || this.#phase === "countIn") return this.#next;
     const who = this.#turn.who === "player" ? "kakeai" : "player";
-    return this.#planned(who, endOf(this.#turn));
+    return this.#planned(who, beats(Math.max(endOf(this.#turn), Math.ceil(now))));
   }
 
   /** All turns so far with their notes, those of keys still down closed at `now`. */
@@ -93,10 +93,8 @@ export class Session {
   /** Begin a new dialogue: one bar of count-in, then the player's turn at beat 0. */
   begin(): void {
     this.#finished = [];
-    this.#next = null;
     this.#round = -1;
-    this.#turn = this.#planned("player", beats(0));
-    this.#phase = "countIn";
+    this.#countIn(this.#planned("player", beats(0)));
   }
 
   /**
@@ -136,14 +134,16 @@ export class Session {
     return [{ kind: "answer", turn }];
   }
 
-  /** Kakeai cannot answer this turn: after a whole bar at least, the player goes on at a bar line. */
+  /** Kakeai cannot answer this turn: the player goes on at a bar line, after a whole bar at least. */
   pass(round: number, soonest: Beats): Effect[] {
     const called = this.#awaited(round);
     if (!called) return [];
     const { beatsPerBar } = this.plan;
     const bars = Math.max(1, Math.ceil((soonest - endOf(called)) / beatsPerBar));
-    this.#next = this.#planned("player", beats(endOf(called) + bars * beatsPerBar));
-    return [{ kind: "round", at: this.#next.start }];
+    const again = this.#planned("player", beats(endOf(called) + bars * beatsPerBar));
+    if (this.#phase === "waiting") this.#countIn(again);
+    else this.#next = again;
+    return [{ kind: "round", at: again.start }];
   }
 
   /** End the session. What has been played stays; what has not sounded yet goes. */
@@ -179,7 +179,8 @@ export class Session {
         if (now < endOf(turn)) return false;
         this.#finished.push(this.#captured(turn, turn.length));
         this.#phase = "waiting";
-        if (!this.#next) effects.push({ kind: "late" });
+        if (this.#next?.who === "player") this.#countIn(this.#next);
+        else if (!this.#next) effects.push({ kind: "late" });
         return true;
       case "waiting":
         if (!this.#next || now < this.#next.start) return false;
@@ -196,6 +197,12 @@ export class Session {
         this.#enter(this.#next, effects);
         return true;
     }
+  }
+
+  #countIn(turn: Turn): void {
+    this.#turn = turn;
+    this.#next = null;
+    this.#phase = "countIn";
   }
 
   #enter(turn: Turn, effects: Effect[]): void {
