@@ -60,9 +60,7 @@ def generate(
         primer = parse_primer(primer_melody or DEFAULT_PRIMER)
     qpm = qpm or DEFAULT_QPM
     if len(primer) >= num_steps:
-        raise KakeaiError(
-            f"the primer has {len(primer)} steps; --num-steps counts it in and must be greater"
-        )
+        raise KakeaiError(f"the primer has {len(primer)} steps; --num-steps counts it in and must be greater")
     model = _load(bundle, run_dir)
     _check_range(primer, model)
     melodies = _continue(model, primer, num_outputs, num_steps, temperature, seed)
@@ -131,7 +129,9 @@ def bundle_path(name: str) -> Path:
 def _check_range(primer: np.ndarray, model: "MelodyRnn") -> None:
     config = model.config
     if config.transpose_to_key is None:
-        outside = [int(event) for event in primer if event >= 0 and not config.min_note <= event < config.max_note]
+        outside = [
+            int(event) for event in primer if event >= 0 and not config.min_note <= event < config.max_note
+        ]
         if outside:
             raise KakeaiError(
                 f"the primer's pitch {outside[0]} is out of the model's range, "

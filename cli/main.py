@@ -25,9 +25,9 @@ stages.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
 app.command()(generate.generate)
 app.command()(serve.serve)
-app.command(
-    "model-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)(serve.model_server)
+app.command("model-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    serve.model_server
+)
 app.command()(tensorboard.tensorboard)
 
 

@@ -35,7 +35,9 @@ def serve(
         typer.Option(envvar="MAGENTA_MODEL", help="Play with a .mag bundle straight away."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model that answers by default.")] = None,
-    host: Annotated[str, typer.Option(help="Address of the page; 0.0.0.0 for the whole network.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address of the page; 0.0.0.0 for the whole network.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8080,
     model_server_port: Annotated[
         int | None, typer.Option(help="Port of the model server's gRPC; any free one by default.")
@@ -110,7 +112,9 @@ def _models(store: str) -> list[str]:
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     models = [name for name in names if model_store.versions(folder, name)]
     if not models:
-        raise KakeaiError(f"the store {store} has no model; fill it with `kakeai pipeline run --store {store}`")
+        raise KakeaiError(
+            f"the store {store} has no model; fill it with `kakeai pipeline run --store {store}`"
+        )
     return models
 
 

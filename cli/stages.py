@@ -1,7 +1,6 @@
 """The six stages as commands, and the corpora to try them with."""
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +88,10 @@ def convert(
             Extraction(),
             lambda done, total: bar.show("convert", done, total),
         )
-    show_stage("convert", {**asdict(result), "seconds": time.monotonic() - begun})
+    figures = {"training_melodies": result.num_training_melodies, "eval_melodies": result.num_eval_melodies}
+    show_stage("convert", {**figures, "seconds": time.monotonic() - begun})
+    for reason, count in result.dropped.items():
+        console.print(f"          {count:,} dropped: {reason.replace('_', ' ')}")
 
 
 def train(

@@ -112,7 +112,6 @@ def train(
     training_run.begin(run_dir, training_run.Run(parsed.name, str(parsed.hparams), seed, corpus))
     trainer = Trainer(parsed, seed, run_dir)
     curves = _resumed_curves(run_dir, trainer.step)
-    last = curves[-1] if curves else None
     batch_size = parsed.hparams.batch_size
     held_out_batches = list(eval_batches(held_out, batch_size))
     batches = training_batches(training, batch_size, seed, first=trainer.step)
@@ -121,7 +120,7 @@ def train(
     writers = {side: tf.summary.create_file_writer(str(run_dir / side)) for side in ("train", "eval")}
 
     def evaluate_and_save() -> None:
-        nonlocal counts, last, warning
+        nonlocal counts, warning
         sides = {
             "train": figures(counts),
             "eval": figures(sum((trainer.evaluate(batch) for batch in held_out_batches), np.zeros(6))),
@@ -131,12 +130,12 @@ def train(
                 for name, value in values._asdict().items():
                     tf.summary.scalar(name if name == "loss" else f"metrics/{name}", value)
             writers[side].flush()
-        last = {"step": trainer.step, **{side: values._asdict() for side, values in sides.items()}}
-        curves.append(last)
+        point = {"step": trainer.step, **{side: values._asdict() for side, values in sides.items()}}
+        curves.append(point)
         with (run_dir / "curves.jsonl").open("a") as file:
-            file.write(json.dumps(last) + "\n")
+            file.write(json.dumps(point) + "\n")
         lowest = min(curves, key=lambda point: point["eval"]["loss"])
-        trainer.save(is_best=lowest is last or not held_out)
+        trainer.save(is_best=lowest is point or not held_out)
         counts = np.zeros(6, np.float32)
         warning = overfitting(curves)
 
@@ -153,12 +152,12 @@ def train(
                     trainer.step,
                     num_training_steps,
                     figures(new_counts).loss,
-                    _figures(last, "eval"),
+                    _figures(curves[-1], "eval") if curves else None,
                     warning if warning != newly_said else "",
                 )
             )
     except KeyboardInterrupt:
-        if not last or last["step"] != trainer.step:
+        if not curves or curves[-1]["step"] != trainer.step:
             evaluate_and_save()
         raise
     finally:
@@ -206,10 +205,10 @@ def _resumed_curves(run_dir: Path, step: int) -> list[dict]:
     return kept
 
 
-def _figures(point: dict | None, side: str) -> "Figures | None":
+def _figures(point: dict, side: str) -> "Figures":
     from kakeai.model.figures import Figures
 
-    return Figures(**point[side]) if point else None
+    return Figures(**point[side])
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)

@@ -28,7 +28,9 @@ def read_card(store: Path | CloudPath, model: str, version: int) -> dict[str, An
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def publish(saved_model: Path, card: dict[str, Any], store: Path | CloudPath, model: str, version: int) -> None:
+def publish(
+    saved_model: Path, card: dict[str, Any], store: Path | CloudPath, model: str, version: int
+) -> None:
     """Put a SavedModel and its card into the store; the version appears whole or not at all.
 
     A folder is written aside and renamed. A bucket has no renaming: there the graph comes last, and without it a
@@ -52,7 +54,7 @@ def publish(saved_model: Path, card: dict[str, Any], store: Path | CloudPath, mo
         shutil.copytree(saved_model, aside)
         (aside / CARD).parent.mkdir(exist_ok=True)
         (aside / CARD).write_bytes(content)
-        aside.rename(destination)
+        os.rename(aside, destination)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise KakeaiError(f"cannot write version {version} of {model} into {store}: {error}") from None

@@ -1,5 +1,8 @@
 """The six stages as one Kubeflow pipeline."""
 
+# KFP changes the signatures of what it decorates.
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +16,14 @@ from components.ingest import ingest_component
 from components.release import release_component
 from components.train import train_component
 
-Outputs = NamedTuple(
-    "Outputs", [("evaluation", Artifact), ("run", Model), ("bundled", Artifact), ("released", Artifact)]
-)
+
+class Outputs(NamedTuple):
+    """What a run leaves: the report, the training run, the bundle, and which version was released."""
+
+    evaluation: Artifact
+    run: Model
+    bundled: Artifact
+    released: Artifact
 
 
 @dsl.pipeline(

@@ -101,7 +101,7 @@ def run_here(
                 shards=list(range(num_shards)),
                 num_shards=num_shards,
                 **parameters,
-            ).outputs
+            ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
         except RuntimeError as error:
             refused = heard.refused or f"a stage failed ({heard.last_line}); the whole log is {log_path}"
             raise KakeaiError(refused) from error

@@ -28,7 +28,7 @@ def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
 
     The bundle's graph has a batch of one, which answers soonest.
     """
-    import tensorflow.compat.v1 as tf1
+    import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
     from magenta.contrib.training import HParams as MagentaHParams
     from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_sequence_generator
     from magenta.models.shared import events_rnn_graph
@@ -40,7 +40,9 @@ def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
             events_rnn_graph.get_build_graph_fn("generate", config)()
             variables = {variable.op.name: variable for variable in tf1.global_variables()}
             if variables.keys() != weights.keys():
-                raise RuntimeError(f"Magenta's graph wants other weights: {variables.keys() ^ weights.keys()}")
+                raise RuntimeError(
+                    f"Magenta's graph wants other weights: {variables.keys() ^ weights.keys()}"
+                )
             for name, variable in variables.items():
                 variable.load(weights[name], session)
             tf1.train.Saver().save(session, str(Path(folder, "model.ckpt")), write_meta_graph=False)
@@ -199,9 +201,9 @@ def _read_weights(path: Path, bundle: generator_pb2.GeneratorBundle) -> dict[str
 def _config_of(name: str, weights: Mapping[str, np.ndarray], hparams_file: Path) -> Config:
     config = config_named(name)
     if hparams_file.is_file():
-        beside, _, hparams = hparams_file.read_text().strip().partition("\t")
+        beside, _, assignments = hparams_file.read_text().strip().partition("\t")
         if beside == name:
-            config = config_named(name, hparams)
+            config = config_named(name, assignments)
     sizes = []
     for i in range(len(weights)):
         biases = [

@@ -7,6 +7,10 @@ leading shape [batch, time], for training) or for the newest step only (`no_hist
 The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/melody_encoder_decoder.py`.
 """
 
+# Keras infers return types that its functions do not have.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalOperand=false, reportOptionalSubscript=false
+
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -132,9 +136,7 @@ class Encoding:
             events: int32 [...], pitches within the model's range.
             history: The steps before.
         """
-        meant = [
-            ops.take_along_axis(log_probabilities, self.classes(events)[..., None], axis=-1)[..., 0]
-        ]
+        meant = [ops.take_along_axis(log_probabilities, self.classes(events)[..., None], axis=-1)[..., 0]]
         for i in range(len(self.lookbacks)):
             repeats = ops.equal(events, self.repeated(history)[..., i])
             log_probability = log_probabilities[..., self.num_pitches + SPECIAL_EVENTS + i]
@@ -390,9 +392,7 @@ def squash(events: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     amount = ops.zeros_like(events[:, 0])
     if config.transpose_to_key is not None:
         is_note = events >= 0
-        counts = ops.sum(
-            ops.one_hot(ops.where(is_note, events % PITCH_CLASSES, -1), PITCH_CLASSES), axis=1
-        )
+        counts = ops.sum(ops.one_hot(ops.where(is_note, events % PITCH_CLASSES, -1), PITCH_CLASSES), axis=1)
         key = ops.cast(ops.argmax(ops.matmul(counts, KEYS), axis=-1), "int32")
         key_shift = config.transpose_to_key - key
         lowest = ops.min(ops.where(is_note, events, 127), axis=1)

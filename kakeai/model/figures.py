@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+
+TensorLike = tf.Tensor | np.ndarray
 
 
 class Figures(NamedTuple):
@@ -23,12 +27,12 @@ class Figures(NamedTuple):
     no_event_accuracy: float
 
 
-def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def cross_entropy(logits: TensorLike, labels: TensorLike) -> tf.Tensor:
     """Return float32 [batch, time] for logits [batch, time, classes] and labels int32 [batch, time]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
-def count(logits: tf.Tensor, labels: tf.Tensor, lengths: tf.Tensor, no_event_label: int) -> tf.Tensor:
+def count(logits: TensorLike, labels: TensorLike, lengths: TensorLike, no_event_label: int) -> tf.Tensor:
     """Return float32 [6], what `figures` divides; counts of several batches may be added.
 
     They are: summed cross-entropy, right steps, right and all events, right and all no-events.
@@ -49,13 +53,13 @@ def count(logits: tf.Tensor, labels: tf.Tensor, lengths: tf.Tensor, no_event_lab
     return tf.stack([tf.reduce_sum(entropy), *sums])
 
 
-def figures(counts: tf.Tensor) -> Figures:
+def figures(counts: np.ndarray) -> Figures:
     """Return the figures of summed counts; a share of nothing is 0."""
     entropy, right, right_events, events, right_holds, holds = (float(value) for value in counts)
     loss = entropy / max(events + holds, 1.0)
     return Figures(
         loss,
-        float(tf.exp(loss)),
+        float(np.exp(loss)),
         right / max(events + holds, 1.0),
         right_events / max(events, 1.0),
         right_holds / max(holds, 1.0),

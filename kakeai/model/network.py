@@ -5,6 +5,10 @@ for sampling). Architecture, initial distributions and places of dropout are tho
 `magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/rnn.py`.
 """
 
+# Keras infers return types that its functions do not have.
+# pyright: reportArgumentType=false
+# pyright: reportOptionalSubscript=false
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,9 +1,9 @@
 """A training run's folder: what is trained, its checkpoints and its learning curves.
 
-    RUN/run.json            configuration, hyperparameters, seed and the corpus it learns from
-    RUN/train/, RUN/eval/   TensorBoard logs; the newest checkpoints lie in train/
-    RUN/best/               the checkpoint with the lowest held-out loss
-    RUN/curves.jsonl        the figures of every evaluation, one line each
+RUN/run.json            configuration, hyperparameters, seed and the corpus it learns from
+RUN/train/, RUN/eval/   TensorBoard logs; the newest checkpoints lie in train/
+RUN/best/               the checkpoint with the lowest held-out loss
+RUN/curves.jsonl        the figures of every evaluation, one line each
 """
 
 import json

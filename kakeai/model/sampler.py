@@ -10,6 +10,9 @@ from kakeai.model.network import MelodyRnn, State
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
 
 
+TensorLike = tf.Tensor | np.ndarray
+
+
 class Sample(NamedTuple):
     """What was played on.
 
@@ -24,11 +27,11 @@ class Sample(NamedTuple):
 
 def generate(
     model: MelodyRnn,
-    melody: tf.Tensor,
-    length: tf.Tensor,
-    steps: tf.Tensor,
-    temperature: tf.Tensor,
-    seed: tf.Tensor,
+    melody: TensorLike,
+    length: TensorLike,
+    steps: TensorLike,
+    temperature: TensorLike,
+    seed: TensorLike,
 ) -> Sample:
     """Continue each melody of a batch.
 
@@ -43,7 +46,8 @@ def generate(
         seed: int64 [batch].
     """
     encoding = encoding_of(model.config)
-    length = tf.clip_by_value(length, 1, tf.maximum(tf.shape(melody)[1], 1))
+    seed = tf.convert_to_tensor(seed)
+    length = tf.clip_by_value(tf.convert_to_tensor(length), 1, tf.maximum(tf.shape(melody)[1], 1))
     primer, moved = squash(_within(melody, length), model.config)
     history, logits, state = _prefill(model, encoding, primer, length)
     num_steps = tf.reduce_max(tf.concat([steps, [0]], 0))
@@ -75,7 +79,7 @@ def generate(
     return Sample(transpose(added, -moved, MIN_PITCH, MAX_PITCH + 1), log_likelihood)
 
 
-def score(model: MelodyRnn, melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def score(model: MelodyRnn, melody: TensorLike, length: TensorLike) -> tf.Tensor:
     """Return float32 [batch]: log-likelihood of each melody after its first event, under the model as trained.
 
     Args:
@@ -89,7 +93,7 @@ def score(model: MelodyRnn, melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(gained * counts, axis=1)
 
 
-def log_likelihoods(model: MelodyRnn, melody: tf.Tensor) -> tf.Tensor:
+def log_likelihoods(model: MelodyRnn, melody: TensorLike) -> tf.Tensor:
     """Return float32 [batch, time - 1]: log-probability of each event after the first.
 
     Args:
@@ -134,7 +138,7 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
     return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _constant(31)))
 
 
-def _within(melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def _within(melody: TensorLike, length: TensorLike) -> tf.Tensor:
     # A server that pads batches may fill with anything; what is beyond a row's length is silence to us, and one
     # column of it is always there, so that no primer is without a first step.
     held = tf.where(tf.sequence_mask(length, tf.shape(melody)[1]), melody, NO_EVENT)
@@ -174,5 +178,3 @@ def _draw(logits: tf.Tensor, uniform_draw: tf.Tensor) -> tf.Tensor:
     cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
     below = cumulative <= uniform_draw[:, None] * cumulative[:, -1:]
     return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
-
-

@@ -1,5 +1,8 @@
 """Models as TensorFlow SavedModels that stock TF Serving loads: signatures and warm-up requests."""
 
+# A module takes any attribute, and protobuf makes its messages as it loads.
+# pyright: reportAttributeAccessIssue=false
+
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +84,5 @@ def _write_warmup(path: Path, name: str) -> None:
             request.model_spec.signature_name = "generate"
             for key, value in inputs.items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-            log = prediction_log_pb2.PredictionLog(
-                predict_log=prediction_log_pb2.PredictLog(request=request)
-            )
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())

@@ -31,7 +31,7 @@ class Trainer:
             config.hparams.learning_rate, epsilon=ADAM_EPSILON, clipnorm=config.hparams.clip_norm
         )
         self._optimizer.build(self.model.trainable_variables)
-        self._step = tf.Variable(0, dtype=tf.int64)
+        self._step = tf.Variable(tf.zeros([], tf.int64))
         checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self._optimizer, step=self._step)
         self._newest = tf.train.CheckpointManager(checkpoint, str(run_dir / "train"), KEPT_CHECKPOINTS)
         self._best = tf.train.CheckpointManager(checkpoint, str(run_dir / "best"), max_to_keep=1)

@@ -68,7 +68,9 @@ def test_magenta_plays_our_bundle_with_our_probabilities(model, tmp_path):
         options = generator_pb2.GeneratorOptions()
         options.generate_sections.add(start_time=1.0, end_time=3.0)
         assert generator.generate(primer, options).notes
-    assert (tmp_path / "ours.hparams").read_text().startswith(f"{name}\tbatch_size=128,rnn_layer_sizes=[24,16]")
+    assert (
+        (tmp_path / "ours.hparams").read_text().startswith(f"{name}\tbatch_size=128,rnn_layer_sizes=[24,16]")
+    )
 
 
 def test_a_bundle_made_by_magenta_plays_here_with_its_probabilities(model, tmp_path):
@@ -78,9 +80,7 @@ def test_a_bundle_made_by_magenta_plays_here_with_its_probabilities(model, tmp_p
 
     name = model.config.name
     default = melody_rnn_model.default_configs[name]
-    hparams = MagentaHParams(
-        **{**default.hparams.values(), "batch_size": 1, "rnn_layer_sizes": [20, 12, 8]}
-    )
+    hparams = MagentaHParams(**{**default.hparams.values(), "batch_size": 1, "rnn_layer_sizes": [20, 12, 8]})
     config = melody_rnn_model.MelodyRnnConfig(
         default.details,
         default.encoder_decoder,
@@ -111,7 +111,9 @@ def test_a_strangers_graph_is_never_run(tmp_path):
     bundle = generator_pb2.GeneratorBundle.FromString((tmp_path / "trap.mag").read_bytes())
     bundle.metagraph_file = b"not a graph: importing it would fail"
     (tmp_path / "trap.mag").write_bytes(bundle.SerializeToString())
-    np.testing.assert_allclose(our_probabilities(read_bundle(tmp_path / "trap.mag")), our_probabilities(model))
+    np.testing.assert_allclose(
+        our_probabilities(read_bundle(tmp_path / "trap.mag")), our_probabilities(model)
+    )
 
 
 def bundle_without_weights():

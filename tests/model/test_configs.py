@@ -57,7 +57,5 @@ def test_a_bad_hparam_is_told_in_a_sentence(text, told):
 
 
 def test_an_unknown_config_lists_the_known_ones():
-    with pytest.raises(
-        KakeaiError, match="choose one of basic_rnn, mono_rnn, lookback_rnn, attention_rnn"
-    ):
+    with pytest.raises(KakeaiError, match="choose one of basic_rnn, mono_rnn, lookback_rnn, attention_rnn"):
         config_named("jazz_rnn")
