@@ -133,7 +133,9 @@ class Backend:
             yield
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            log.warning("%s for model %s: %s: %s", call, model, code.name, error.details())
+            # Probes ask for the status every few seconds, and while a model server starts they ask in vain.
+            level = logging.DEBUG if call == "status" else logging.WARNING
+            log.log(level, "%s for model %s: %s: %s", call, model, code.name, error.details())
             raise self._error(error, model) from error
         finally:
             self._metrics.model_server_seconds.labels(call, code.name).observe(time.perf_counter() - started)

@@ -4,6 +4,7 @@ No script and nothing from other hosts, so it works offline and under the page's
 it shows the session's frames, which OpenAPI has no words for. Tools read /openapi.json.
 """
 
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -36,7 +37,7 @@ def serve_docs(app: FastAPI) -> None:
 def _page(api: dict[str, Any]) -> Iterator[str]:
     title = escape(api["info"]["title"])
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: API</title>'
-    yield f"<style>{_STYLE}</style>"
+    yield f'<link rel="icon" href="data:,"><style>{_STYLE}</style>'
     yield f"<h1>{title}</h1><p>{escape(api['info']['summary'])}</p>"
     yield '<p>For tools: <a href="/openapi.json">openapi.json</a>. Errors are problem details (RFC 9457).</p>'
     for path, methods in api["paths"].items():
@@ -48,14 +49,14 @@ def _page(api: dict[str, Any]) -> Iterator[str]:
         for frame in frames:
             schema = frame.model_json_schema()
             yield f"<h3>{who}: <code>{schema['properties']['type']['const']}</code></h3>"
-            yield f"<p>{escape(schema['description'])}</p>"
+            yield f"<p>{_prose(schema['description'])}</p>"
             yield from _fields(schema, schema.get("$defs", {}))
 
 
 def _route(method: str, path: str, route: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     yield f"<h2><code>{method} {escape(path)}</code></h2>"
     for paragraph in route.get("description", "").split("\n\n"):
-        yield f"<p>{escape(paragraph)}</p>"
+        yield f"<p>{_prose(paragraph)}</p>"
     parameters = {part["name"]: part["schema"] for part in route.get("parameters", [])}
     if parameters:
         required = [part["name"] for part in route["parameters"] if part["required"]]
@@ -108,5 +109,15 @@ def _type(field: dict[str, Any]) -> str:
     lowest = field.get("minimum", field.get("exclusiveMinimum"))
     highest = field.get("maximum")
     if lowest is not None or highest is not None:
-        words += f" {'' if lowest is None else lowest}..{'' if highest is None else highest}"
+        words += f" {_number(lowest)}..{_number(highest)}"
     return words
+
+
+def _number(bound: float | None) -> str:
+    """A bound as people write it; OpenAPI turns whole numbers into floats."""
+    return "" if bound is None else str(int(bound) if bound == int(bound) else bound)
+
+
+def _prose(text: str) -> str:
+    """A docstring's words as HTML, with its `code`."""
+    return re.sub("`+([^`]+)`+", r"<code>\1</code>", escape(text))

@@ -1,11 +1,12 @@
 """What whoever runs the gateway sees: health, readiness, figures, models, the page and its headers."""
 
+import asyncio
 import json
 import re
 
+import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from websockets.sync.client import connect
 
 from serving.gateway import problems
@@ -171,7 +172,12 @@ def test_an_error_nobody_thought_of_shows_nothing():
     def broken():
         raise RuntimeError("secret words")
 
-    response = TestClient(app, raise_server_exceptions=False).get("/")
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://kakeai") as client:
+            return await client.get("/")
+
+    response = asyncio.run(ask())
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["title"] == "Internal error"
@@ -180,7 +186,15 @@ def test_an_error_nobody_thought_of_shows_nothing():
 
 def test_the_docs_tell_routes_and_frames(gateway):
     html = gateway.client.get("/docs").text
-    for word in ("/v1/generate", "/predict", "duration", "notes[].pitch", "WS /v1/session", "history[].who"):
+    for word in (
+        "/v1/generate",
+        "/predict",
+        "duration",
+        "notes[].pitch",
+        "integer 0..127",
+        "WS /v1/session",
+        "history[].who",
+    ):
         assert word in html
     assert "<script" not in html
     api = gateway.client.get("/openapi.json").json()
