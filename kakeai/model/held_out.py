@@ -1,0 +1,166 @@
+"""How well the held-out melodies are predicted, event by event, by the model and by an n-gram.
+
+Several labels of the lookback and key encodings can mean one event (its own, a repeat of one bar ago, of
+two), so figures over labels cannot be compared between configurations, nor with anything but a network.
+Figures over events can.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kakeai.model.batches import eval_batches, pad
+from kakeai.model.configs import Config
+from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.figures import Figures, count, figures
+from kakeai.model.network import MelodyRnn
+from kakeai.model.ngram import Ngram
+from kakeai.music.melody import NO_EVENT
+
+BATCH_SIZE = 64
+CONFIDENT = 1.96  # standard errors to either side that hold 95 % of a normal distribution
+
+
+class Prediction(NamedTuple):
+    """What a predictor said of one melody's events after the first; each array is [steps - 1].
+
+    Attributes:
+        event: The true event, squashed into the model's range.
+        likeliest: The event that was given the highest probability.
+        log_likelihood: Natural logarithm of the probability that the true event was given.
+    """
+
+    event: np.ndarray
+    likeliest: np.ndarray
+    log_likelihood: np.ndarray
+
+
+class EventFigures(NamedTuple):
+    """How well events are predicted.
+
+    Attributes:
+        event_accuracy: Share of the notes and note-offs whose event was the likeliest one.
+        no_event_accuracy: The same, over steps at which nothing happens.
+        nll_per_step: Mean negative log-likelihood of a step, in nats.
+        nll_per_note: Negative log-likelihood of all steps over the number of notes, in nats: what it costs
+            to say which note comes and when.
+    """
+
+    event_accuracy: float
+    no_event_accuracy: float
+    nll_per_step: float
+    nll_per_note: float
+
+
+class Advantage(NamedTuple):
+    """By how much one predictor is better than another.
+
+    Attributes:
+        nll_per_step: Mean gain of a step, in nats; positive where the first one is better.
+        low: Lower end of its 95 % interval, by the differences between melodies; None for a single melody.
+        high: Upper end of it.
+        share_of_melodies: On how many melodies the first one is better, as a share of them.
+    """
+
+    nll_per_step: float
+    low: float | None
+    high: float | None
+    share_of_melodies: float
+
+
+def squashed(melodies: Sequence[np.ndarray], config: Config) -> list[np.ndarray]:
+    """Return the melodies (int8 [steps] each) moved into the model's key and range, shortest first."""
+    moved = []
+    for batch in eval_batches(melodies, BATCH_SIZE):
+        events = np.array(squash(batch.melody, config)[0])
+        moved += [row[:length].astype(np.int8) for row, length in zip(events, batch.length, strict=True)]
+    return moved
+
+
+def predict(model: MelodyRnn, melodies: Sequence[np.ndarray]) -> tuple[list[Prediction], Figures]:
+    """Let a network predict melodies.
+
+    Args:
+        model: The network.
+        melodies: int8 [steps] each, squashed into its range, at least one.
+
+    Returns:
+        What it said of each melody, and Magenta's figures over labels.
+    """
+    encoding = encoding_of(model.config)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
+        autograph=False,
+    )
+    def of_batch(melody: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        history, events = encoding.histories(melody[:, :-1]), melody[:, 1:]
+        logits = model(encoding.inputs(history))
+        log_probabilities = tf.nn.log_softmax(logits)
+        by_class = encoding.event_probabilities(tf.exp(log_probabilities), history)
+        return (
+            encoding.events(tf.argmax(by_class, axis=-1, output_type=tf.int32)),
+            encoding.log_likelihood(log_probabilities, events, history),
+            count(logits, encoding.labels(events, history), length - 1, encoding.no_event_label),
+        )
+
+    predictions, counts = [], np.zeros(6)
+    for begin in range(0, len(melodies), BATCH_SIZE):
+        some = melodies[begin : begin + BATCH_SIZE]
+        likeliest, log_likelihood, counted = (
+            np.array(array) for array in of_batch(*map(tf.constant, pad(some)))
+        )
+        counts += counted
+        predictions += [
+            Prediction(melody[1:], likeliest[i, : len(melody) - 1], log_likelihood[i, : len(melody) - 1])
+            for i, melody in enumerate(some)
+        ]
+    return predictions, figures(counts)
+
+
+def predict_by_ngram(ngram: Ngram, melodies: Sequence[np.ndarray]) -> list[Prediction]:
+    """Let an n-gram predict melodies (int8 [steps] each, squashed as those it was trained on)."""
+    predictions = []
+    for melody, probabilities in zip(melodies, ngram.predict(melodies), strict=True):
+        events = ngram.indices(melody[1:])
+        given = probabilities[np.arange(len(events)), events]
+        likeliest = ngram.events(probabilities.argmax(axis=1))
+        predictions.append(Prediction(melody[1:], likeliest, np.log(given)))
+    return predictions
+
+
+def event_figures(predictions: Iterable[Prediction]) -> EventFigures:
+    """Return the figures over all steps of all melodies; a share of nothing is 0."""
+    event, likeliest, log_likelihood = (np.concatenate(arrays) for arrays in zip(*predictions, strict=True))
+    is_right, is_event = likeliest == event, event != NO_EVENT
+    cost = -float(log_likelihood.sum(dtype=np.float64))
+    return EventFigures(
+        event_accuracy=float(is_right[is_event].mean()) if is_event.any() else 0.0,
+        no_event_accuracy=float(is_right[~is_event].mean()) if not is_event.all() else 0.0,
+        nll_per_step=cost / max(len(event), 1),
+        nll_per_note=cost / max(int((event >= 0).sum()), 1),
+    )
+
+
+def advantage(first: Sequence[Prediction], second: Sequence[Prediction]) -> Advantage:
+    """Compare two predictors on the same melodies, in the same order.
+
+    The interval is that of a ratio of sums over melodies (gain over steps), by the delta method: melodies are
+    drawn independently, their steps are not.
+    """
+    steps = np.array([len(prediction.event) for prediction in first], float)
+    gains = np.array(
+        [
+            one.log_likelihood.sum(dtype=np.float64) - other.log_likelihood.sum(dtype=np.float64)
+            for one, other in zip(first, second, strict=True)
+        ]
+    )
+    gain = float(gains.sum() / max(steps.sum(), 1.0))
+    share = float((gains > 0).mean())
+    if len(gains) < 2:
+        return Advantage(gain, None, None, share)
+    deviations = ((gains - gain * steps) ** 2).sum() * len(gains) / (len(gains) - 1)
+    error = CONFIDENT * float(np.sqrt(deviations)) / max(steps.sum(), 1.0)
+    return Advantage(gain, gain - error, gain + error, share)
