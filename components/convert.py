@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Output
 
-from components.image import IMAGE
+from components.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.music.melody import (
     DRUMS,
@@ -178,11 +177,10 @@ def _pieces(folders: Sequence[Path]) -> "Iterator[music_pb2.NoteSequence]":
 
 def _held_out(digests: set[str], eval_ratio: float) -> set[str]:
     """Choose files by their SHA-256: those below the ratio; the first alone if that leaves a side empty."""
-    ordered = sorted(digests)
-    chosen = {digest for digest in ordered if int(digest[:8], 16) < eval_ratio * 2**32}
-    if eval_ratio > 0 and len(ordered) >= 2 and len(chosen) in (0, len(ordered)):
-        return {ordered[0]}
-    return chosen
+    if eval_ratio == 0 or len(digests) < 2:
+        return set()
+    chosen = {digest for digest in digests if int(digest[:8], 16) < eval_ratio * 2**32}
+    return chosen if 0 < len(chosen) < len(digests) else {min(digests)}
 
 
 def _fingerprint(digests: dict[str, str]) -> str:
@@ -211,7 +209,7 @@ def _why_nothing(num_pieces: int, num_rejected: int, dropped: Counter[str], rule
     )
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@component
 def convert_component(  # noqa: ANN201  KFP reads the signature
     note_sequences: Input[list[Artifact]],
     config: str,
