@@ -125,8 +125,8 @@ export function paintRoll(pen: CanvasRenderingContext2D, size: Size, scene: Scen
     pen.font = `600 13px ${colours.font}`;
     pen.fillStyle = colours.text;
     const width = pen.measureText(scene.names[who]).width;
-    const at = Math.min(Math.max(x(start) + 8, 8), x(start + length) - width - 8);
-    pen.fillText(scene.names[who], at, 19);
+    const at = Math.max(x(start), 0) + 8;
+    if (at + width < x(start + length)) pen.fillText(scene.names[who], at, 19);
     pen.globalAlpha = 1;
   }
 
