@@ -7,35 +7,33 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from kakeai.errors import KakeaiError
+from serving.model_server.port import check_free
 
 if TYPE_CHECKING:
     from serving.model_server.config import ServedModel
 
 DRAIN_SECONDS = 10.0  # a third of the time that Kubernetes gives a container to end
 USER_ERROR = 2
+ENDING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
     flags = _parser().parse_args(arguments)
-    told_to_end = threading.Event()
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # a second signal does not wait for the drain
-        told_to_end.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Blocked before there is a second thread, and so in every thread: the signals wait for `sigwait`. A
+    # handler would not do, for a signal that another thread takes does not wake the main one from a lock.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
-        _serve(flags, told_to_end)
+        _serve(flags)
     except KakeaiError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
     return 0
 
 
@@ -70,14 +68,20 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _serve(flags: argparse.Namespace, told_to_end: threading.Event) -> None:
+def _serve(flags: argparse.Namespace) -> None:
+    # What is wrong with the flags is said at once, not after the seconds that TensorFlow takes to import.
+    check_free(flags.host, flags.port)
+    models = _models(flags)
     # TensorFlow greets with a page of notes about the processor unless this is set before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from serving.model_server.server import ModelServer
 
-    server = ModelServer(_models(flags), flags.port, flags.host, flags.file_system_poll_wait_seconds)
+    server = ModelServer(models, flags.port, flags.host, flags.file_system_poll_wait_seconds)
     server.start()
-    told_to_end.wait()
+    signal.sigwait(ENDING_SIGNALS)
+    for number in ENDING_SIGNALS:  # a second signal does not wait for the drain
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
     server.stop(DRAIN_SECONDS)
 
 

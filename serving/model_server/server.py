@@ -1,7 +1,6 @@
 """The model server: a gRPC port, and the models behind it."""
 
 import logging
-import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from tensorflow_serving.apis import (
 from kakeai.errors import KakeaiError
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, check_names
+from serving.model_server.port import check_free
 from serving.model_server.services import ModelService, PredictionService
 from serving.model_server.watcher import StoreWatcher
 
@@ -134,20 +134,8 @@ class ModelServer:
 
 
 def _listen(server: grpc.Server, host: str, port: int) -> int:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    check_free(host, port)
     try:
-        return server.add_insecure_port(address)
+        return server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     except RuntimeError as error:
-        raise KakeaiError(f"Cannot listen on {address}: {_why_not(host, port)}") from error
-
-
-def _why_not(host: str, port: int) -> str:
-    """The operating system's reason, which gRPC keeps to itself."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(address)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return f"{reason}. Stop the program that uses the port, or choose another port."
-    return "the port was taken a moment ago. Try again."
+        raise KakeaiError(f"Port {port} of {host} was taken a moment ago; choose another port.") from error

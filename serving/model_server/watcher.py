@@ -17,6 +17,9 @@ from serving.model_server.warmup import replay_warmup
 
 UNKNOWN = 2  # tensorflow.error.Code
 
+# The storage client asks a bucket that does not answer for two minutes: too long to wait for at the end.
+LAST_LOOK_SECONDS = 10.0
+
 log = logging.getLogger(__name__)
 
 
@@ -41,11 +44,11 @@ class StoreWatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after the version that is being loaded."""
+        """End, after the version that is being loaded or the store that is being read."""
         with self._turn:
             self._stopping = True
             self._turn.notify_all()
-        self._thread.join()
+        self._thread.join(LAST_LOOK_SECONDS)
 
     def look_now(self, timeout_seconds: float | None) -> bool:
         """Look into every store and load what is new, all from the start; whether that was done in time."""

@@ -62,6 +62,14 @@ def test_an_empty_batch(tiny):
     assert predict(tiny.address, "tiny", {"x": X[:0], "k": K[:0]})["y"].shape == (0, 3)
 
 
+def test_a_request_of_many_megabytes(tiny):
+    rows = 2**20  # 12 MiB of x, three times gRPC's own limit
+    message = request(
+        inputs={"x": np.ones((rows, 3), np.float32), "k": np.ones(rows, np.int32)}, output_filter=["number"]
+    )
+    assert tiny.prediction.Predict(message).model_spec.version.value == 3
+
+
 def test_strings(tiny):
     words = np.array([[b"call", b""], [b"and", b"response"]], object)
     outputs = predict(tiny.address, "tiny", {"words": words}, signature="shout")
