@@ -74,6 +74,7 @@ def _serve(flags: argparse.Namespace) -> None:
     models = _models(flags)
     # TensorFlow greets with a page of notes about the processor unless this is set before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     from serving.model_server.server import ModelServer
 
     server = ModelServer(models, flags.port, flags.host, flags.file_system_poll_wait_seconds)

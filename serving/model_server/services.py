@@ -49,8 +49,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
         """Run one signature of one version."""
         response = PredictResponse()
-        if not context.is_active():
-            return response  # nobody waits any more for a request that stood in the queue
         with _refusals_told(context), self._catalogue.lease(request.model_spec) as lease:
             outputs = lease.servable.predict(
                 request.model_spec.signature_name, request.inputs, request.output_filter

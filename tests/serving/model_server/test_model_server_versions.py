@@ -15,6 +15,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kakeai.errors import KakeaiError
 from serving.model_server.config import All, Latest, ServedModel, Specific
+from serving.model_server.server import REQUEST_THREADS
 from serving.model_server.trial import TrialError, predict
 
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
@@ -270,6 +271,22 @@ def test_status_of_what_is_not_there(serve, release, base):
         "Could not find version 4 of model tiny",
     )
     assert refused() == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+
+
+def test_a_request_nobody_waits_for_any_more_is_not_run(serve, release, base, tmp_path, eventually):
+    release(base, 1)
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    one = {"by": np.int64(1)}
+    with ThreadPoolExecutor(REQUEST_THREADS) as pool:
+        slow = [pool.submit(linger, client, tmp_path / str(n)) for n in range(REQUEST_THREADS)]
+        eventually(lambda: len(list(tmp_path.glob("*.arrived"))) == REQUEST_THREADS)
+        with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):  # it stood in the queue
+            predict(client.address, "tiny", one, signature="count", timeout_seconds=0.2)
+        for n in range(REQUEST_THREADS):
+            (tmp_path / f"{n}.go").touch()
+        assert all(request.result()["number"] == 1 for request in slow)
+    assert predict(client.address, "tiny", one, signature="count")["calls"] == 1
 
 
 def test_stopping_lets_a_request_end_within_the_grace(serve, release, base, tmp_path, eventually):
