@@ -1,5 +1,6 @@
 """What long work shows on the screen: a bar while it runs, one line when it is done."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
-console = Console(highlight=False)
+# The screen itself, whatever stands for sys.stdout while a pipeline's own output goes to its log.
+console = Console(file=sys.stdout, highlight=False)
 
 STAGES = ("ingest", "convert", "train", "evaluate", "bundle", "release")
 
@@ -78,5 +80,5 @@ def stage_bar() -> Iterator[StageBar]:
         TextColumn("{task.fields[words]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
         yield StageBar(bars)

@@ -6,10 +6,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfp import dsl
 from kfp.dsl import Artifact, Input, Output
 
-from components.image import IMAGE
+from components.kubeflow import component
 from kakeai.storage import replace_folder
 
 DESCRIPTION = "bundle.json"  # what the model is: the part of its card that is known before its release
@@ -70,7 +69,7 @@ def bundle(run_dir: Path, output: Path, name: str = "kakeai", step: int | None =
     return BundleResult(output / mag.name, output / SAVED_MODEL, step)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@component
 def bundle_component(run: Input[Artifact], model: str, bundled: Output[Artifact]):  # noqa: ANN201  KFP reads it
     """Pack the run's best checkpoint as MODEL.mag, MODEL.hparams and a SavedModel."""
     from pathlib import Path

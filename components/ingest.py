@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kfp import dsl
 from kfp.dsl import Artifact, Output
 
 from components.corpus_files import MUSIC_SUFFIXES, UnreadableError, corpus_files, corpus_name
-from components.image import IMAGE
+from components.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.storage import replace_folder
 
@@ -120,7 +119,7 @@ def ingest(
     return result
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@component
 def ingest_component(
     corpus: str, shard: int, num_shards: int, corpus_fingerprint: str, note_sequences: Output[Artifact]
 ) -> NamedTuple("IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]):  # type: ignore

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kfp import dsl
 from kfp.dsl import Artifact, Input, Output
 
 from components.bundle import DESCRIPTION, SAVED_MODEL
-from components.image import IMAGE
+from components.kubeflow import component
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
@@ -100,7 +99,9 @@ def try_out(saved_model: Path, model: str) -> None:
     if melody.shape != (1, TRIAL_STEPS) or not ((melody >= -2) & (melody <= 127)).all():
         raise KakeaiError(f"{saved_model} was not released: its answer is no melody of {TRIAL_STEPS} steps")
     if not np.isfinite(log_likelihood).all():
-        raise KakeaiError(f"{saved_model} was not released: its answer has the likelihood {log_likelihood[0]}")
+        raise KakeaiError(
+            f"{saved_model} was not released: its answer has the likelihood {log_likelihood[0]}"
+        )
 
 
 def revision() -> str:
@@ -116,10 +117,12 @@ def _read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
-        raise KakeaiError(f"{path} is missing or cannot be read; run the stage before this one again") from None
+        raise KakeaiError(
+            f"{path} is missing or cannot be read; run the stage before this one again"
+        ) from None
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@component
 def release_component(  # noqa: ANN201  KFP reads the signature
     bundled: Input[Artifact], evaluation: Input[Artifact], store: str, model: str, released: Output[Artifact]
 ):

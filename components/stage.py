@@ -1,8 +1,8 @@
 """What every stage tells those who watch it: lines of its log that a person or a runner can read.
 
-    KAKEAI_PROGRESS {"stage": "train", "done": 120, "total": 800}
-    KAKEAI_STAGE    {"stage": "train", "steps": 800, "seconds": 151.2}
-    KAKEAI_ERROR    one sentence that says what to do
+KAKEAI_PROGRESS {"stage": "train", "done": 120, "total": 800}
+KAKEAI_STAGE    {"stage": "train", "steps": 800, "seconds": 151.2}
+KAKEAI_ERROR    one sentence that says what to do
 """
 
 import json

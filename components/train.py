@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfp import dsl
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
-from components.image import IMAGE
+from components.kubeflow import component
 from kakeai.errors import KakeaiError
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ def _figures(point: dict, side: str) -> "Figures":
     return Figures(**point[side])
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@component
 def train_component(  # noqa: ANN201  KFP reads the signature
     dataset: Input[Dataset],
     config: str,

@@ -1,7 +1,7 @@
 """Learning curves, laid out: numbers in, places on a sheet of `WIDTH` by `HEIGHT` out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560, 260
@@ -63,7 +63,7 @@ class Chart:
 def chart(
     title: str,
     curves: Mapping[str, Sequence[Point]],
-    written: Callable[[float], str],
+    unit: str = "",
     mark: float | None = None,
 ) -> Chart:
     """Lay out curves over training steps.
@@ -71,7 +71,7 @@ def chart(
     Args:
         title: What is shown.
         curves: Points (step, value) of each, by name; at least one point each.
-        written: How a value is written.
+        unit: What stands after a number.
         mark: A step to point out.
     """
     steps = [x for points in curves.values() for x, _ in points]
@@ -79,6 +79,7 @@ def chart(
     x_marks, y_marks = round_numbers(min(steps), max(steps)), round_numbers(min(values), max(values))
     x_low, x_high = min(*steps, max(steps) - 1), max(steps)
     y_low, y_high = y_marks[0], y_marks[-1]
+    decimals = max(0, -math.floor(math.log10(y_marks[1] - y_marks[0]) + 1e-9))
 
     def place(x: float, y: float) -> Point:
         across = LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
@@ -90,13 +91,15 @@ def chart(
         places = [place(x, y) for x, y in points]
         path = "M" + "L".join(f"{x} {y}" for x, y in places)
         end = places[-1]
-        lines.append(Line(name, path, end, end[1], written(points[-1][1]), len(points) == 1))
+        lines.append(
+            Line(name, path, end, end[1], f"{points[-1][1]:.{decimals + 1}f}{unit}", len(points) == 1)
+        )
     summary = f"{title} after {int(x_high)} steps: " + ", ".join(f"{line.last} {line.name}" for line in lines)
     return Chart(
         title,
         summary,
         [(place(x, y_low)[0], f"{x:,.0f}") for x in x_marks if x_low <= x <= x_high],
-        [(place(x_low, y)[1], written(y)) for y in y_marks],
+        [(place(x_low, y)[1], f"{y:.{decimals}f}{unit}") for y in y_marks],
         _apart(lines),
         place(mark, y_low)[0] if mark is not None and x_low <= mark <= x_high else None,
     )
@@ -108,7 +111,7 @@ def round_numbers(low: float, high: float) -> list[float]:
         high = low + max(abs(low) * 0.1, 1e-3)
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [i * step for i in range(first, last + 1)]
 

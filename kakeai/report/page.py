@@ -100,16 +100,16 @@ def _charts(evaluation: Evaluation) -> list[Chart]:
     if evaluation.figures["num_eval_melodies"]:
         sides = {"held-out": "eval", **sides}
 
-    def curves(figure: str) -> dict[str, list[tuple[float, float]]]:
+    def curves(figure: str, scale: float = 1.0) -> dict[str, list[tuple[float, float]]]:
         return {
-            name: [(point["step"], point[side][figure]) for point in evaluation.curves]
+            name: [(point["step"], scale * point[side][figure]) for point in evaluation.curves]
             for name, side in sides.items()
         }
 
     step = evaluation.figures["step"]
     return [
-        chart("Loss, nats a step", curves("loss"), lambda value: f"{value:.2f}", step),
-        chart("Event accuracy", curves("event_accuracy"), lambda value: f"{100 * value:.0f} %", step),
+        chart("Loss, nats a step", curves("loss"), mark=step),
+        chart("Event accuracy", curves("event_accuracy", 100.0), " %", step),
     ]
 
 

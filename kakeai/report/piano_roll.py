@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kakeai.music.melody import STEPS_PER_QUARTER, notes_from_melody
+from kakeai.report.words import counted
 
 WIDTH = 1000
 LEFT = 34  # for the names of the Cs
@@ -91,9 +92,9 @@ def piano_roll(melody: np.ndarray, turn: int) -> PianoRoll:
         width=WIDTH,
         height=round(TOP + (high - low + 1) * row, 2),
         summary=(
-            f"Piano roll: a primer of {turn / STEPS_PER_BAR:g} bars with {len(notes) - answered} notes, then "
-            f"{answer_bars:g} bars by Kakeai with {answered} notes, between {pitch_name(min(pitches))} "
-            f"and {pitch_name(max(pitches))}"
+            f"Piano roll: a primer of {turn / STEPS_PER_BAR:g} bars with "
+            f"{counted(len(notes) - answered, 'note')}, then {answer_bars:g} bars by Kakeai with "
+            f"{counted(answered, 'note')}, between {pitch_name(min(pitches))} and {pitch_name(max(pitches))}"
         ),
     )
 
