@@ -27,6 +27,7 @@ with warnings.catch_warnings():
     from note_seq import abc_parser, musicxml_reader
     from note_seq.protobuf import music_pb2
 
+MAX_QPM = 6e7  # one microsecond a quarter note, the fastest that MIDI can say
 MAX_MXL_BYTES = 64 * 2**20  # unpacked
 
 
@@ -116,16 +117,16 @@ def _sentence(error: Exception) -> str:
 def _refuse_impossible(piece: music_pb2.NoteSequence) -> None:
     """Keep from later stages what only a damaged or hostile score can say; `read_midi` has its own limits."""
     try:
-        notes = note_sequence_to_score(piece).notes
+        score = note_sequence_to_score(piece)
     except OverflowError:
         raise NotReadableError("it holds numbers that music does not have") from None
-    starts, ends = notes["start"], notes["end"]
-    if (
-        not ((starts >= 0) & (starts <= ends) & (ends <= MAX_SECONDS)).all()
-        or not piece.total_time <= MAX_SECONDS
-    ):
-        raise NotReadableError("it has notes at impossible times")
-    if (notes["pitch"] < MIN_PITCH).any() or (notes["pitch"] > MAX_PITCH).any():
+    starts, ends, qpm = score.notes["start"], score.notes["end"], score.tempos["qpm"]
+    times = [starts, ends, score.tempos["time"], score.time_signatures["time"], np.array([score.total_time])]
+    if not all(((time >= 0) & (time <= MAX_SECONDS)).all() for time in times) or (ends < starts).any():
+        raise NotReadableError("it has notes or changes of tempo or metre at impossible times")
+    if not ((qpm > 0) & (qpm <= MAX_QPM)).all():
+        raise NotReadableError("it has an impossible tempo")
+    if ((score.notes["pitch"] < MIN_PITCH) | (score.notes["pitch"] > MAX_PITCH)).any():
         raise NotReadableError(f"it has pitches outside {MIN_PITCH}..{MAX_PITCH}")
 
 

@@ -69,18 +69,26 @@ def extract_melodies(score: Score, rules: Extraction) -> tuple[list[np.ndarray],
     if not len(score.notes):
         dropped[NO_NOTES] += 1
     for segment in _segments(score):
+        if not len(segment.notes):
+            continue
         numerator, denominator = segment.metre
         if numerator <= 0 or denominator <= 0 or denominator & (denominator - 1):
             dropped[METRE] += 1
             continue
         steps_per_bar = STEPS_PER_QUARTER * (4.0 / denominator * numerator)
         if steps_per_bar % 1 != 0:
-            dropped[METRE] += len(segment.notes) > 0
+            dropped[METRE] += 1
             continue
         starts, ends = _quantised(segment.notes, segment.qpm)
+        instruments = segment.notes["instrument"]
+        by_instrument = np.argsort(instruments, kind="stable")
+        first = np.flatnonzero(np.append(True, np.diff(instruments[by_instrument]) != 0))
+        tracks = dict(
+            zip(instruments[by_instrument[first]].tolist(), np.split(by_instrument, first[1:]), strict=True)
+        )
         # Magenta walks a set of them in the notes' order, which is not ascending where numbers are missing.
-        for instrument in set(segment.notes["instrument"].tolist()):
-            mine = segment.notes["instrument"] == instrument
+        for instrument in set(instruments.tolist()):
+            mine = tracks[instrument]
             melodies += _track_melodies(
                 segment.notes[mine], starts[mine], ends[mine], int(steps_per_bar), rules, dropped
             )

@@ -126,13 +126,21 @@ def test_what_cannot_be_read_is_listed_and_stops_nothing(tmp_path):
     assert "entities" in rows["laughs.xml"]["reason"]
 
 
-def test_impossible_scores_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("fields", "music", "words"),
+    [
+        ("", "A9999999 B|", "impossible times"),
+        ("M:100000/4\n", "A B|", "numbers that music does not have"),
+        ("Q:1/4=0\n", "[Q:1/4=0]|", "impossible tempo"),
+    ],
+)
+def test_impossible_scores_are_refused(tmp_path, fields, music, words):
     folder = tmp_path / "corpus"
     folder.mkdir()
-    (folder / "years.abc").write_text("X:1\nT:x\nM:4/4\nL:1/8\nK:D\nA9999999 B|\n")
+    (folder / "no.abc").write_text(f"X:1\nT:x\nL:1/8\n{fields}K:D\n{music}\n")
     (folder / "fine.mid").write_bytes(tune(60))
     assert ingest(str(folder), tmp_path / "output").num_rejected == 1
-    assert "impossible times" in rejected_in(tmp_path / "output")[0]["reason"]
+    assert words in rejected_in(tmp_path / "output")[0]["reason"]
 
 
 def test_the_info_names_every_file_by_its_content(corpus, note_sequences):

@@ -71,7 +71,7 @@ def sequences(draw):
         sequence.time_signatures.add(time=draw(time), numerator=metre[0], denominator=metre[1])
     for _ in range(draw(st.integers(0, 3))):
         sequence.tempos.add(time=draw(time), qpm=draw(st.sampled_from([120.0, 120.0, 60.0, 90.0, 133.7])))
-    for instrument in draw(st.lists(st.sampled_from([0, 1, 2, 3, 8, 9, 17, 33, 1000]), max_size=4)):
+    for instrument in draw(st.lists(st.sampled_from([-1, 0, 1, 2, 3, 8, 9, 17, 33, 1000]), max_size=4)):
         at = draw(st.floats(0, 2))
         for _ in range(draw(st.integers(1, 40))):
             # Mostly one voice after another; at times a chord, a rest, or a note held too long.
