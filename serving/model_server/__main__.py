@@ -80,9 +80,10 @@ def _serve(flags: argparse.Namespace) -> None:
     server = ModelServer(models, flags.port, flags.host, flags.file_system_poll_wait_seconds)
     server.start()
     signal.sigwait(ENDING_SIGNALS)
-    for number in ENDING_SIGNALS:  # a second signal does not wait for the drain
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+    for (
+        number
+    ) in ENDING_SIGNALS:  # Ctrl-C reaches us and whoever started us, who then tells us to end once more
+        signal.signal(number, signal.SIG_IGN)
     server.stop(DRAIN_SECONDS)
 
 

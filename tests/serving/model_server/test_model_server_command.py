@@ -45,6 +45,9 @@ def read_until(process, pattern) -> str:
 
 def ends_cleanly(process, number) -> None:
     process.send_signal(number)
+    process.send_signal(
+        signal.SIGTERM
+    )  # a second signal, as from a parent that got Ctrl-C too, changes nothing
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in rest
