@@ -17,8 +17,8 @@ DEFAULT_SIGNATURE = "serving_default"
 PREDICTABLE_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
 # Every op runs in the thread of its request (inter_op < 0, config.proto): the steps of a small recurrent
-# network are too short to be worth a hand-over. On two cores, networks of 128 units a layer so take 73 to 82 %
-# of the time that TensorFlow's own thread pools make of it, and eight clients at once get no fewer answers.
+# network are too short to be worth a hand-over. On two cores, networks of 128 units a layer take so 73 to 82
+# % of the time that TensorFlow's own thread pools make of it, and eight clients at once get no fewer answers.
 SESSION_THREADS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1, intra_op_parallelism_threads=1)
 
 # TF Serving's loader has only this name in Python; its notice of deprecation means nothing to a user.
