@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560, 260
-LEFT, RIGHT, TOP, BOTTOM = 48, 118, 14, 30  # margins: numbers on the left, the lines' names on the right
+LEFT, RIGHT, TOP, BOTTOM = 48, 140, 14, 30  # margins: numbers on the left, the lines' names on the right
 NAME_DISTANCE = 17  # between two lines' names
 TICKS = 6  # at most, or one more
 

@@ -161,6 +161,14 @@ def test_only_one_sample_plays_at_a_time(opened):
     expect(opened.get_by_role("button", name="Play sample 1")).to_be_visible()
 
 
+def test_no_word_leaves_its_picture(opened):
+    cut_off = """[...document.querySelectorAll("svg text")].filter(text => {
+        const box = text.getBBox(), sheet = text.ownerSVGElement.viewBox.baseVal;
+        return box.x < 0 || box.y < 0 || box.x + box.width > sheet.width || box.y + box.height > sheet.height;
+    }).map(text => text.textContent)"""
+    assert opened.evaluate(cut_off) == []
+
+
 def test_a_sample_downloads_as_the_midi_file_of_what_is_shown(opened):
     with opened.expect_download() as download:
         opened.get_by_role("link", name="Download sample 1 as a MIDI file").click()
