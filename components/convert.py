@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Output
 
+from components.ingest import INFO, REJECTED
 from components.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.music.melody import (
@@ -106,9 +107,10 @@ def convert(
         found += [_Found(melody, piece.filename, digest) for melody in melodies]
         dropped += reasons
     on_progress(total, total)
-    num_rejected = sum(info["num_rejected"] for info in infos)
+    if not num_note_sequences:
+        raise KakeaiError(_why_unread(note_sequences))
     if not found:
-        raise KakeaiError(_why_nothing(num_note_sequences, num_rejected, dropped, extraction))
+        raise KakeaiError(_why_nothing(num_note_sequences, dropped, extraction))
     found.sort(key=lambda melody: melody.source)  # the same order for every number of shards
 
     held_out = _held_out({melody.digest for melody in found}, eval_ratio)
@@ -131,7 +133,7 @@ def convert(
             eval_ratio=eval_ratio,
             split=SPLIT,
             fingerprint=_fingerprint(digests),
-            num_rejected=num_rejected,
+            num_rejected=sum(info["num_rejected"] for info in infos),
             extraction=asdict(extraction),
             **asdict(result),
         )
@@ -149,8 +151,6 @@ def _check(eval_ratio: float, extraction: Extraction) -> None:
 
 
 def _read_info(folder: Path) -> dict[str, Any]:
-    from components.ingest import INFO
-
     try:
         return json.loads((folder / INFO).read_text())
     except (OSError, ValueError):
@@ -188,12 +188,16 @@ def _fingerprint(digests: dict[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _why_nothing(num_pieces: int, num_rejected: int, dropped: Counter[str], rules: Extraction) -> str:
-    if not num_pieces:
-        return (
-            f"the corpus has no music that can be read: all of its {num_rejected:,} files were rejected; "
-            "rejected.jsonl beside the NoteSequences says why"
-        )
+def _why_unread(note_sequences: Sequence[Path]) -> str:
+    rows = [line for folder in note_sequences for line in (folder / REJECTED).read_text().splitlines()]
+    (reason, _), *_ = [*Counter(json.loads(row)["reason"] for row in rows).most_common(1), ("it is empty", 0)]
+    return (
+        f"nothing in the corpus can be read, most often for this reason: {reason}; "
+        f"{REJECTED} beside the NoteSequences lists all {len(rows):,} of them"
+    )
+
+
+def _why_nothing(num_pieces: int, dropped: Counter[str], rules: Extraction) -> str:
     reasons = {
         POLYPHONY: "tracks with notes that begin together",
         TOO_SHORT: f"melodies shorter than {rules.min_bars} bars (min_bars)",

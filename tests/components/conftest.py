@@ -8,7 +8,7 @@ TUNES = 30
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
+def ireland(tmp_path_factory):
     """A folder of MIDI files: O'Neill's first tunes, a third of them in a folder below."""
     from cli.corpus import oneills
 
@@ -21,10 +21,10 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def note_sequences(corpus, tmp_path_factory):
+def note_sequences(ireland, tmp_path_factory):
     """What ingest makes of it."""
     from components.ingest import ingest
 
     output = tmp_path_factory.mktemp("ingested") / "note_sequences"
-    ingest(str(corpus), output)
+    ingest(str(ireland), output)
     return output

@@ -36,18 +36,18 @@ def sides(dataset):
     return read_dataset(dataset / "training.tfrecord"), read_dataset(dataset / "eval.tfrecord")
 
 
-def test_every_melody_of_the_corpus_is_on_the_side_of_its_file(corpus, note_sequences, tmp_path):
+def test_every_melody_of_the_corpus_is_on_the_side_of_its_file(ireland, note_sequences, tmp_path):
     result = convert([note_sequences], tmp_path / "dataset", "basic_rnn", 0.3)
     (training, training_sources), (held_out, held_out_sources) = sides(tmp_path / "dataset")
     assert not set(training_sources) & set(held_out_sources)
 
     expected = {True: [], False: []}
     dropped = 0
-    for path in sorted(corpus.rglob("*.mid"), key=lambda path: path.relative_to(corpus).as_posix()):
+    for path in sorted(ireland.rglob("*.mid"), key=lambda path: path.relative_to(ireland).as_posix()):
         content = path.read_bytes()
         below = int.from_bytes(hashlib.sha256(content).digest()[:4], "big") / 2**32 < 0.3
         melodies, reasons = extract_melodies(read_midi(content), Extraction())
-        expected[below] += [(path.relative_to(corpus).as_posix(), melody.tolist()) for melody in melodies]
+        expected[below] += [(path.relative_to(ireland).as_posix(), melody.tolist()) for melody in melodies]
         dropped += reasons.total()
     assert [(s, m.tolist()) for s, m in zip(training_sources, training, strict=True)] == expected[False]
     assert [(s, m.tolist()) for s, m in zip(held_out_sources, held_out, strict=True)] == expected[True]
@@ -64,9 +64,9 @@ def test_every_melody_of_the_corpus_is_on_the_side_of_its_file(corpus, note_sequ
     assert (result.num_training_melodies, result.dropped) == (len(training), info.dropped)
 
 
-def test_shards_in_any_order_give_the_same_dataset(corpus, note_sequences, tmp_path):
+def test_shards_in_any_order_give_the_same_dataset(ireland, note_sequences, tmp_path):
     for shard in range(3):
-        ingest(str(corpus), tmp_path / str(shard), shard, 3)
+        ingest(str(ireland), tmp_path / str(shard), shard, 3)
     convert([note_sequences], tmp_path / "whole", "basic_rnn")
     convert([tmp_path / str(shard) for shard in (2, 0, 1)], tmp_path / "shards", "basic_rnn")
     for path in (tmp_path / "whole").iterdir():
@@ -153,7 +153,7 @@ DRONE = write_midi([Track("", make_notes([(60, 90, i / 2, (i + 1) / 2) for i in 
             {"a.mid": DRONE, "b.mid": CHORDS},
             r"1 tracks .*, 1 melodies with fewer than 5 pitches \(min_unique",
         ),
-        ({"a.mid": tune(50)[:-9]}, r"no music that can be read: .* 1 files were rejected"),
+        ({"a.mid": tune(50)[:-9]}, r"nothing in the corpus can be read.* middle of track 2; .* lists all 1"),
     ],
 )
 def test_where_no_melody_is_found_the_reasons_are_counted(tmp_path, files, words):
@@ -199,7 +199,7 @@ def test_progress_counts_up_to_all_pieces(note_sequences, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:You may be attemping:RuntimeWarning")
-def test_both_stages_run_as_components(corpus, tmp_path, capfd, monkeypatch):
+def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
     """Ingest, then convert, each in a process of its own."""
     from kfp import dsl, local
 
@@ -219,10 +219,10 @@ def test_both_stages_run_as_components(corpus, tmp_path, capfd, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
-    dataset = both(corpus=str(corpus)).output
+    dataset = both(corpus=str(ireland)).output
     info = read_dataset_info(tmp_path / dataset.path)
     assert (info.config, info.num_files) == ("mono_rnn", 30)
-    assert dataset.metadata["num_training_melodies"] == info.num_training_melodies > 0
+    assert info.num_training_melodies > 0
     log = capfd.readouterr().out
     stages = [
         json.loads(line.split("KAKEAI_STAGE ")[1]) for line in log.splitlines() if "KAKEAI_STAGE {" in line

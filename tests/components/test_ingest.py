@@ -56,10 +56,10 @@ def tune(pitch):
 
 
 @pytest.fixture
-def mixed(corpus, tmp_path):
+def mixed(ireland, tmp_path):
     """MIDI, MusicXML and ABC, plain and packed, in a folder."""
     folder = tmp_path / "mixed"
-    shutil.copytree(corpus, folder)
+    shutil.copytree(ireland, folder)
     (folder / "book.abc").write_text(ABC)
     scores = {path.name: path for path in music21.corpus.getCorePaths(fileExtensions=("mxl",))}
     packed = scores["bwv297.mxl"]
@@ -143,11 +143,11 @@ def test_impossible_scores_are_refused(tmp_path, fields, music, words):
     assert words in rejected_in(tmp_path / "output")[0]["reason"]
 
 
-def test_the_info_names_every_file_by_its_content(corpus, note_sequences):
+def test_the_info_names_every_file_by_its_content(ireland, note_sequences):
     info = json.loads((note_sequences / "ingest.json").read_text())
     expected = {
-        path.relative_to(corpus).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in corpus.rglob("*.mid")
+        path.relative_to(ireland).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in ireland.rglob("*.mid")
     }
     assert info["files"] == expected
     assert (info["num_files"], info["num_sequences"], info["num_rejected"]) == (30, 30, 0)
@@ -164,10 +164,10 @@ def test_the_same_content_counts_once(tmp_path):
     assert [piece.filename for piece in pieces_in(tmp_path / "output")] == ["a.mid", "c.mid"]
 
 
-def test_shards_share_the_corpus_out(corpus, note_sequences, tmp_path):
+def test_shards_share_the_corpus_out(ireland, note_sequences, tmp_path):
     names = []
     for shard in range(3):
-        result = ingest(str(corpus), tmp_path / str(shard), shard, 3)
+        result = ingest(str(ireland), tmp_path / str(shard), shard, 3)
         assert result.num_files == 10
         (path,) = (tmp_path / str(shard)).glob("*.tfrecord")
         assert path.name == f"note_sequences-{shard:05d}-of-00003.tfrecord"
@@ -182,15 +182,15 @@ def test_more_shards_than_files_leave_some_empty(tmp_path):
     assert pieces_in(tmp_path / "output") == []
 
 
-def test_a_run_repeated_gives_the_same_bytes(corpus, note_sequences, tmp_path):
-    ingest(str(corpus), tmp_path / "again")
+def test_a_run_repeated_gives_the_same_bytes(ireland, note_sequences, tmp_path):
+    ingest(str(ireland), tmp_path / "again")
     for path in note_sequences.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_an_archive_gives_the_pieces_of_its_folder(corpus, note_sequences, tmp_path):
+def test_an_archive_gives_the_pieces_of_its_folder(ireland, note_sequences, tmp_path):
     with tarfile.open(tmp_path / "ireland.tar.xz", "w:xz") as archive:
-        archive.add(corpus, arcname="ireland")
+        archive.add(ireland, arcname="ireland")
     ingest(str(tmp_path / "ireland.tar.xz"), tmp_path / "output")
     got = {piece.filename: piece for piece in pieces_in(tmp_path / "output")}
     for piece in pieces_in(note_sequences):
@@ -200,9 +200,9 @@ def test_an_archive_gives_the_pieces_of_its_folder(corpus, note_sequences, tmp_p
     assert not got
 
 
-def test_progress_counts_up_to_all_files(corpus, tmp_path):
+def test_progress_counts_up_to_all_files(ireland, tmp_path):
     seen = []
-    ingest(str(corpus), tmp_path / "output", on_progress=lambda done, total: seen.append((done, total)))
+    ingest(str(ireland), tmp_path / "output", on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 30) for done in range(31)]
 
 
