@@ -52,20 +52,20 @@ def run(
             work,
             show,
             num_shards,
+            model,
             config=config,
             hparams=hparams,
             num_training_steps=num_training_steps,
             eval_ratio=eval_ratio,
             seed=seed,
-            model=model,
         )
     if "train" not in ran:
         console.print("nothing was retrained: corpus and parameters are unchanged")
     new = "new in" if result.is_new else "already in"
     console.print(f"version {result.version} of {model} is {new} {store}")
-    console.print(f"report  {_shown(result.evaluation)}/report.html")
-    console.print(f"bundle  {_shown(result.bundle)}/{model}.mag")
-    console.print(f"curves  kakeai tensorboard {_shown(result.run)}")
+    console.print(f"report  {_shown(result.report)}", soft_wrap=True)
+    console.print(f"bundle  {_shown(result.bundle)}", soft_wrap=True)
+    console.print(f"curves  kakeai tensorboard {_shown(result.checkpoints)}", soft_wrap=True)
 
 
 @app.command("compile")

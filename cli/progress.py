@@ -23,8 +23,9 @@ WORDS = {
     "steps": "{:,} steps",
     "loss": "loss {}",
     "held_out_loss": "held out {}",
-    "event_accuracy": "event accuracy {}",
-    "ngram_event_accuracy": "n-gram {}",
+    "model_event_accuracy": "event accuracy {:.3f}",
+    "ngram_event_accuracy": "an n-gram's {:.3f}",
+    "samples_quotation_longest": "longest passage shared with a tune: {} notes",
     "step": "step {}",
     "bundle": "{}",
     "model": "model {}",
@@ -80,5 +81,7 @@ def stage_bar() -> Iterator[StageBar]:
         TextColumn("{task.fields[words]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
         yield StageBar(bars)

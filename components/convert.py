@@ -226,15 +226,13 @@ def convert_component(  # noqa: ANN201  KFP reads the signature
     from pathlib import Path
 
     from components.convert import convert
+    from components.kubeflow import log_metrics
     from components.stage import stage
 
     with stage("convert") as running:
         shards = [Path(artifact.path) for artifact in note_sequences]
         result = convert(shards, Path(dataset.path), config, eval_ratio, on_progress=running.progress)
-        for name, value in asdict(result).items():
-            if name != "dropped":
-                metrics.log_metric(name, value)
-                dataset.metadata[name] = value
+        log_metrics(metrics, asdict(result))
         running.figures.update(
             files=result.num_files,
             pieces=result.num_note_sequences,

@@ -210,6 +210,7 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
     from pathlib import Path
 
     from components.evaluate import METRICS_TOLD, REPORT, evaluate
+    from components.kubeflow import log_metrics
     from components.stage import stage
 
     with stage("evaluate") as running:
@@ -217,9 +218,7 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
             Path(dataset.path), Path(run.path), Path(evaluation.path), on_progress=running.progress
         )
         shutil.copyfile(Path(evaluation.path, REPORT), report.path)
-        for name, value in figures.items():
-            if isinstance(value, int | float):
-                metrics.log_metric(name, round(value, 4))
+        log_metrics(metrics, figures)
         for name in METRICS_TOLD:
             value = figures[name]
             running.figures[name] = round(value, 3) if isinstance(value, float) else value

@@ -1,7 +1,9 @@
 """The stages' Kubeflow faces: which image they run in, and how they are made."""
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from kfp import dsl
@@ -17,3 +19,15 @@ def component(function: Callable[..., Any]) -> Any:  # noqa: ANN401  a component
     if os.environ.get("_KFP_RUNTIME") == "true":
         return function
     return dsl.component(function, base_image=IMAGE, install_kfp_package=False)
+
+
+def log_metrics(metrics: dsl.Metrics, figures: Mapping[str, Any]) -> None:
+    """Show numbers among a run's metrics; other values are left out.
+
+    They are written to the artifact's file too: KFP keeps them as metadata alone, and takes an artifact without a file
+    for one that was lost, so that the stage would run again every time.
+    """
+    numbers = {name: round(value, 4) for name, value in figures.items() if isinstance(value, int | float)}
+    for name, value in numbers.items():
+        metrics.log_metric(name, value)
+    Path(metrics.path).write_text(json.dumps(numbers))

@@ -1,9 +1,8 @@
 """Train: a dataset → weights that continue its melodies."""
 
 import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,6 +225,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     import shutil
     from pathlib import Path
 
+    from components.kubeflow import log_metrics
     from components.stage import stage
     from components.train import train
 
@@ -249,9 +249,15 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             ),
         )
         shutil.copytree(run_dir, run.path, dirs_exist_ok=True)
-        for side, figures in (("train", result.train), ("eval", result.eval)):
-            for name, value in figures._asdict().items():
-                metrics.log_metric(f"{side}_{name}", round(value, 4))
+        sides = {"train": result.train, "eval": result.eval}
+        log_metrics(
+            metrics,
+            {
+                f"{side}_{name}": value
+                for side, figures in sides.items()
+                for name, value in figures._asdict().items()
+            },
+        )
         running.figures.update(
             steps=result.step,
             loss=round(result.train.loss, 3),

@@ -14,9 +14,10 @@ from typing import Any, TextIO
 from kfp import local
 
 from components.corpus_files import UnreadableError, corpus_files
+from components.evaluate import REPORT
 from components.stage import FINISHED, PROGRESS, REFUSED
 from kakeai.errors import KakeaiError
-from kakeai.storage import location
+from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline
 
 FILES_A_SHARD = 2000  # below it, starting another process costs more than it saves
@@ -39,21 +40,21 @@ class StageNews:
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """Where a run's results lie.
+    """Where a run's results lie; each in the same place in every run.
 
     Attributes:
         version: The model's version in the store.
         is_new: Whether this run released it.
-        evaluation: Folder of metrics.json and report.html.
-        run: Folder of the training run, for TensorBoard.
-        bundle: Folder of the `.mag` and the SavedModel.
+        report: The report to look at.
+        bundle: The `.mag` file.
+        checkpoints: Folder of the training runs, for TensorBoard.
     """
 
     version: int
     is_new: bool
-    evaluation: Path
-    run: Path
+    report: Path
     bundle: Path
+    checkpoints: Path
 
 
 def run_here(
@@ -62,6 +63,7 @@ def run_here(
     work: Path,
     on_news: Callable[[StageNews], None],
     num_shards: int | None = None,
+    model: str = "kakeai",
     **parameters: Any,  # noqa: ANN401
 ) -> PipelineResult:
     """Run the pipeline; stages whose inputs did not change since an earlier run are not run again.
@@ -72,6 +74,7 @@ def run_here(
         work: Folder for what the stages hand on, checkpoints and the log; made if missing.
         on_news: Called with what the stages say.
         num_shards: Parts that the corpus is read in; by default as many as pay on this machine.
+        model: Name to release under.
         parameters: Others of `pipelines.dag.kakeai_pipeline`.
 
     Raises:
@@ -100,17 +103,18 @@ def run_here(
                 corpus_fingerprint=fingerprint,
                 shards=list(range(num_shards)),
                 num_shards=num_shards,
+                model=model,
                 **parameters,
             ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
         except RuntimeError as error:
             refused = heard.refused or f"a stage failed ({heard.last_line}); the whole log is {log_path}"
             raise KakeaiError(refused) from error
     released = json.loads(Path(outputs["released"].path).read_text())
-    return PipelineResult(
-        released["version"],
-        released["new"],
-        *(Path(outputs[name].path) for name in ("evaluation", "run", "bundled")),
-    )
+    report, bundle = work / REPORT, work / f"{model}.mag"
+    write_whole(report, Path(outputs["evaluation"].path, REPORT).read_bytes())
+    for path in (bundle.with_suffix(".hparams"), bundle):
+        write_whole(path, Path(outputs["bundled"].path, path.name).read_bytes())
+    return PipelineResult(released["version"], released["new"], report, bundle, work / "checkpoints")
 
 
 def fingerprint_of(corpus: str) -> tuple[str, int]:

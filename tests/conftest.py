@@ -1,3 +1,107 @@
-"""What all tests share."""
+"""What all tests share: a model trained through the whole pipeline, and a gateway that plays with it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 import kakeai.model  # noqa: F401  settles TensorFlow's Keras before any test imports TensorFlow
+
+KAKEAI = str(Path(sys.executable).with_name("kakeai"))  # the command, as it is installed
+TUNES = 60
+READY_SECONDS = 120
+PIPELINE = [
+    "--hparams",
+    "batch_size=16,rnn_layer_sizes=[16]",
+    "--num-training-steps",
+    "20",
+    "--num-shards",
+    "2",
+]
+
+
+class Trained(NamedTuple):
+    """What `kakeai pipeline run` left."""
+
+    corpus: Path
+    store: Path
+    work: Path
+    settings: list[str]
+    output: str
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", name="kakeai")
+def kakeai_command() -> Command:
+    """Run the command as a person would; its two outputs are captured."""
+    return _kakeai
+
+
+def _kakeai(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [KAKEAI, *arguments]
+    settings = {**os.environ, "COLUMNS": "120", **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first tunes of O'Neill's, as MIDI files."""
+    from cli.corpus import oneills
+
+    folder = tmp_path_factory.mktemp("corpus")
+    assert oneills(folder, TUNES) == TUNES
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A model in a store, trained through the Kubeflow pipeline."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    store, work = folder / "store", folder / "work"
+    ran = _kakeai(
+        "pipeline", "run", "--corpus", str(corpus), "--store", str(store), "--work", str(work), *PIPELINE
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr + (work / "pipeline.log").read_text()[-4000:]
+    return Trained(corpus, store, work, PIPELINE, ran.stdout)
+
+
+@pytest.fixture(scope="session")
+def gateway_url(trained: Trained) -> Iterator[str]:
+    """The address of a gateway with a model server behind it, both started by `kakeai serve`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [KAKEAI, "serve", "--store", str(trained.store), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url, serving)
+        yield url
+        serving.send_signal(signal.SIGINT)
+        serving.wait(30)
+        assert re.search("Play at http://localhost", serving.stdout.read() if serving.stdout else "")
+        assert serving.returncode == 0
+
+
+def wait_until_ready(url: str, serving: subprocess.Popen[str]) -> None:
+    """Ask until the gateway says that a model answers, or fail."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        assert serving.poll() is None, "kakeai serve ended"
+        assert time.monotonic() < deadline, "no model was ready in time"
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)

@@ -106,8 +106,17 @@ def load_model(run_dir: Path, step: int | None = None) -> tuple[MelodyRnn, int]:
             else f"{run_dir} has no checkpoint yet; train a little longer"
         )
     model = run.model()
-    tf.train.Checkpoint(model=model).restore(kept[step]).expect_partial().assert_existing_objects_matched()
+    restored = tf.train.Checkpoint(model=variables_of(model)).restore(kept[step]).expect_partial()
+    restored.assert_existing_objects_matched()
     return model, step
+
+
+def variables_of(model: MelodyRnn) -> list[tf.Variable]:
+    """Return what a checkpoint keeps of a model: all its variables, in the order of its layers.
+
+    TensorFlow does not see the layers that a Keras model holds in a list; so the variables are named one by one.
+    """
+    return [variable.value for variable in model.variables]
 
 
 def _step_of(checkpoint: str) -> int:

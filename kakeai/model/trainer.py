@@ -11,7 +11,7 @@ from kakeai.model.configs import Config
 from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.figures import count, cross_entropy
 from kakeai.model.network import MelodyRnn
-from kakeai.model.run import KEPT_CHECKPOINTS
+from kakeai.model.run import KEPT_CHECKPOINTS, variables_of
 
 ADAM_EPSILON = 1e-8  # TensorFlow's default, which Magenta trains with; Keras's is 1e-7
 
@@ -32,7 +32,9 @@ class Trainer:
         )
         self._optimizer.build(self.model.trainable_variables)
         self._step = tf.Variable(tf.zeros([], tf.int64))
-        checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self._optimizer, step=self._step)
+        checkpoint = tf.train.Checkpoint(
+            model=variables_of(self.model), optimizer=self._optimizer, step=self._step
+        )
         self._newest = tf.train.CheckpointManager(checkpoint, str(run_dir / "train"), KEPT_CHECKPOINTS)
         self._best = tf.train.CheckpointManager(checkpoint, str(run_dir / "best"), max_to_keep=1)
         self._newest.restore_or_initialize()
