@@ -24,8 +24,8 @@ def component(function: Callable[..., Any]) -> Any:  # noqa: ANN401  a component
 def log_metrics(metrics: dsl.Metrics, figures: Mapping[str, Any]) -> None:
     """Show numbers among a run's metrics; other values are left out.
 
-    They are written to the artifact's file too: KFP keeps them as metadata alone, and takes an artifact without a file
-    for one that was lost, so that the stage would run again every time.
+    They are written to the artifact's file too: KFP keeps them as metadata alone, and takes an artifact
+    without a file for one that was lost, so that the stage would run again every time.
     """
     numbers = {name: round(value, 4) for name, value in figures.items() if isinstance(value, int | float)}
     for name, value in numbers.items():

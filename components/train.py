@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kakeai.model.figures import Figures
 
 STEPS_BETWEEN_EVALUATIONS = 50
-# The held-out loss must have stood above its best for so many evaluations in a row before we speak of overfitting.
+# So many evaluations in a row must stand above the lowest held-out loss before we speak of overfitting.
 RISING_EVALUATIONS = 4
 
 
@@ -68,7 +68,8 @@ def train(
 ) -> TrainResult:
     """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
 
-    The held-out side is evaluated, and a checkpoint written, every 50 steps; TensorBoard logs are in `run_dir`.
+    The held-out side is evaluated, and a checkpoint written, every 50 steps; TensorBoard logs lie in
+    `run_dir`.
 
     Args:
         dataset: Folder that `convert` wrote.
@@ -186,8 +187,8 @@ def overfitting(curves: list[dict]) -> str:
     if not rising or newest["train"]["loss"] >= best["train"]["loss"]:
         return ""
     return (
-        f"The model has begun to learn the tunes by heart: since step {best['step']} the loss on held-out tunes rose "
-        f"from {best['eval']['loss']:.3f} to {newest['eval']['loss']:.3f} while training loss kept falling. "
+        f"The model has begun to learn the tunes by heart: since step {best['step']} the loss on held-out "
+        f"tunes rose from {best['eval']['loss']:.3f} to {newest['eval']['loss']:.3f} while training loss kept falling. "
         f"The checkpoint of step {best['step']} is kept and used; more tunes or fewer steps help."
     )
 

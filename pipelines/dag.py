@@ -49,7 +49,7 @@ def kakeai_pipeline(
         corpus: Folder of MIDI files, local or gs://.
         store: The model store, local or gs://.
         checkpoints: Folder that outlasts a run, so that a killed training goes on.
-        corpus_fingerprint: Changes when the corpus does, whose name may stay; earlier results are then not reused.
+        corpus_fingerprint: Changes when the corpus does, so that earlier results are then not reused.
         shards: The numbers below `num_shards`, one ingest task for each.
         num_shards: Parts that the corpus is read in.
         model: Name to release under.

@@ -1,4 +1,4 @@
-"""From MIDI files to an answer: the pipeline as `kakeai pipeline run` runs it, and sessions with its model."""
+"""From MIDI files to an answer: `kakeai pipeline run`, and sessions with the model that it released."""
 
 import json
 import re
