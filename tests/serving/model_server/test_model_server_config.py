@@ -8,6 +8,7 @@ from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from kakeai.errors import KakeaiError
+from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import All, Latest, ServedModel, Specific, read_config_file
 from serving.model_server.server import ModelServer
 from serving.model_server.trial import TrialError, predict
@@ -72,6 +73,16 @@ def test_a_config_file_that_is_not_there(tmp_path):
 def test_two_models_of_one_name(tmp_path):
     with pytest.raises(KakeaiError, match="multiple times"):
         ModelServer([ServedModel("a", tmp_path), ServedModel("a", tmp_path)])
+
+
+def test_what_the_watcher_saw_of_the_old_folder_is_no_longer_wanted(tmp_path):
+    old, new = ServedModel("reel", tmp_path / "old"), ServedModel("reel", tmp_path / "new")
+    catalogue = Catalogue([old], on_change=lambda _: None)
+    catalogue.replace([new])  # while the old folder was being read
+    catalogue.want(old, {1: tmp_path / "old" / "1"}, trouble="")
+    assert catalogue.next_to_load("reel") is None
+    catalogue.want(new, {1: tmp_path / "new" / "1"}, trouble="")
+    assert catalogue.next_to_load("reel").folder == tmp_path / "new" / "1"
 
 
 @pytest.fixture

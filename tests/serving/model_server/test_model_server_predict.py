@@ -159,7 +159,13 @@ def test_what_the_graph_refuses_names_the_reason(tiny):
     code, message = refused(tiny, request(inputs={"x": X, "k": np.zeros(5, np.int32)}))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "Incompatible shapes" in message
-    assert len(message) <= 1024
+
+
+def test_a_long_message_is_cut_to_what_a_client_takes(tiny):
+    assert refused(tiny, request(model="f" * 20_000)) == (
+        grpc.StatusCode.NOT_FOUND,
+        ("Servable not found for request: Latest(" + "f" * 20_000)[:1024],
+    )
 
 
 def mangled(**changes):
