@@ -3,15 +3,15 @@
 PYTHON ?= python3
 CORPUS ?= work/oneills
 CONFIG ?= lookback_rnn
-HPARAMS ?= batch_size=32,rnn_layer_sizes=[96,96]
+HPARAMS ?= batch_size=32,rnn_layer_sizes=[128],learning_rate=0.01,dropout_keep_prob=0.8
 STEPS ?= 600
 STORE ?= work/store
 PORT ?= 8080
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
-# Node 20 or newer builds the page; where there is none, Python's package index has it.
-NODE_OK := $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && echo yes)
+# Node 20.19 or newer builds the page; where there is none, Python's package index has it.
+NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
 .PHONY: demo test lint format page locks clean help

@@ -9,6 +9,7 @@ import typer
 from cli.progress import console, show_stage, stage_bar
 from kakeai.music.melody import Extraction
 
+MAGENTA = Extraction()  # its rules are the defaults
 RunDir = Annotated[Path, typer.Option(help="Folder of the training run.")]
 corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_help=True)
 
@@ -71,6 +72,14 @@ def convert(
     output: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
     config: Annotated[str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")],
     eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
+    min_bars: Annotated[int, typer.Option(help="Shorter melodies are dropped.")] = MAGENTA.min_bars,
+    max_steps: Annotated[int, typer.Option(help="Longer ones are cut, in 16ths.")] = MAGENTA.max_steps,
+    min_unique_pitches: Annotated[
+        int, typer.Option(help="Melodies of fewer pitches are dropped.")
+    ] = MAGENTA.min_unique_pitches,
+    gap_bars: Annotated[
+        float, typer.Option(help="A melody ends where nothing sounds for so many bars.")
+    ] = MAGENTA.gap_bars,
 ) -> None:
     """NoteSequences → a dataset of melodies, with a held-out side.
 
@@ -85,7 +94,7 @@ def convert(
             output,
             config,
             eval_ratio,
-            Extraction(),
+            Extraction(min_bars, max_steps, min_unique_pitches, gap_bars),
             lambda done, total: bar.show("convert", done, total),
         )
     figures = {"training_melodies": result.num_training_melodies, "eval_melodies": result.num_eval_melodies}

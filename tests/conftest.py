@@ -43,6 +43,12 @@ class Trained(NamedTuple):
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def kakeai_path() -> str:
+    """The command's file."""
+    return KAKEAI
+
+
 @pytest.fixture(scope="session", name="kakeai")
 def kakeai_command() -> Command:
     """Run the command as a person would; its two outputs are captured."""

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-
 TensorLike = tf.Tensor | np.ndarray
 
 

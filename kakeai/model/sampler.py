@@ -9,7 +9,6 @@ from kakeai.model.encodings import Encoding, History, encoding_of, squash, trans
 from kakeai.model.network import MelodyRnn, State
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
 
-
 TensorLike = tf.Tensor | np.ndarray
 
 

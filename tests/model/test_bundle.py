@@ -15,7 +15,7 @@ from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.network import MelodyRnn
 
 MELODY = [60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2, 60, -2, 62, -2, 64, -2, -1, -2]
-MELODY = MELODY + [71, -2, 72, -2, 60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2]
+MELODY += [71, -2, 72, -2, 60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2]
 
 
 @pytest.fixture(params=CONFIGS)

@@ -1,0 +1,125 @@
+"""Training: it learns, it goes on where it was killed, it warns, and it refuses."""
+
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from components.train import overfitting, train
+from kakeai.errors import KakeaiError
+from kakeai.model import run as training_run
+from kakeai.model.configs import CONFIGS
+from kakeai.model.dataset import DatasetInfo, write_dataset, write_dataset_info
+from kakeai.model.encodings import encoding_of
+
+SMALL = "batch_size=8,rnn_layer_sizes=[8],learning_rate=0.01"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Scales up and down, each from a note of its own: easy to learn."""
+    folder = tmp_path_factory.mktemp("dataset")
+    rng = np.random.default_rng(0)
+    tunes = [
+        (
+            np.repeat(rng.integers(50, 60) + np.array([0, 2, 4, 5, 7, 5, 4, 2] * 4), 1).astype(np.int8),
+            f"{i}.mid",
+        )
+        for i in range(40)
+    ]
+    write_dataset(folder / "training.tfrecord", tunes[:32])
+    write_dataset(folder / "eval.tfrecord", tunes[32:])
+    info = DatasetInfo("basic_rnn", 0.2, "by hand", "f" * 64, 40, 0, 40, 32, 8, {}, {})
+    write_dataset_info(folder, info)
+    return folder
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_configuration_learns(config, dataset, tmp_path):
+    result = train(dataset, tmp_path, config, SMALL, num_training_steps=60)
+    assert result.step == 60
+    chance = np.log(encoding_of(CONFIGS[config]).num_classes)
+    assert result.eval.loss < 0.5 * chance
+
+
+def test_both_sides_are_logged_for_tensorboard(dataset, tmp_path):
+    result = train(dataset, tmp_path, "basic_rnn", SMALL, num_training_steps=50)
+    names = {f"metrics/{n}" for n in ("perplexity", "accuracy", "event_accuracy", "no_event_accuracy")}
+    for side in ("train", "eval"):
+        log = EventAccumulator(str(tmp_path / side)).Reload()
+        assert {"loss", *names} <= set(log.Tags()["tensors"])
+        (event,) = log.Tensors("loss")
+        assert event.step == 50
+        assert tf.make_ndarray(event.tensor_proto) == pytest.approx(getattr(result, side).loss, rel=1e-5)
+
+
+def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kakeai_path):
+    settings = ["--config", "basic_rnn", "--hparams", SMALL, "--num-training-steps", "5000"]
+    command = [kakeai_path, "train", str(dataset), "--run-dir", str(tmp_path / "killed"), *settings]
+    curves = tmp_path / "killed" / "curves.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as training:
+        deadline = time.monotonic() + 120
+        while not (curves.exists() and curves.read_text().count("\n") >= 2):
+            assert training.poll() is None, "training ended by itself"
+            assert time.monotonic() < deadline, "no checkpoint in time"
+            time.sleep(0.02)
+        os.kill(training.pid, signal.SIGKILL)
+    _, reached = training_run.load_model(tmp_path / "killed", newest_step(tmp_path / "killed"))
+    assert reached >= 50
+    goal = reached + 50
+
+    steps = []
+    train(dataset, tmp_path / "killed", None, SMALL, goal, on_progress=lambda at: steps.append(at.step))
+    assert steps == list(range(reached + 1, goal + 1))
+
+    train(dataset, tmp_path / "whole", None, SMALL, goal)
+    killed, whole = (training_run.curves(tmp_path / name) for name in ("killed", "whole"))
+    assert [point["step"] for point in killed] == [point["step"] for point in whole]
+    assert killed[-1]["eval"]["loss"] == pytest.approx(whole[-1]["eval"]["loss"], rel=1e-3)
+
+
+def newest_step(run_dir):
+    numbers = [path.name.split("-")[1].split(".")[0] for path in (run_dir / "train").glob("ckpt-*.index")]
+    return max(map(int, numbers))
+
+
+def curve(*losses):
+    return [
+        {"step": 50 * (i + 1), "train": {"loss": train_loss}, "eval": {"loss": eval_loss}}
+        for i, (train_loss, eval_loss) in enumerate(losses)
+    ]
+
+
+def test_overfitting_is_told_in_words():
+    falling = [(2.0 - 0.1 * i, 2.1 - 0.1 * i) for i in range(5)]
+    rising = [(1.5 - 0.1 * i, 1.8 + 0.05 * i) for i in range(4)]
+    assert overfitting(curve(*falling)) == ""
+    assert overfitting(curve(*falling, *rising[:2])) == ""
+    warning = overfitting(curve(*falling, *rising))
+    assert "since step 250 the loss on held-out tunes rose from 1.700 to 1.950" in warning
+    # Both sides rise: that is no overfitting but a training that goes wrong.
+    assert overfitting(curve(*falling, *[(3.0, 3.0)] * 5)) == ""
+
+
+def test_a_folder_holds_one_training(dataset, tmp_path):
+    train(dataset, tmp_path, "basic_rnn", SMALL, num_training_steps=1)
+    with pytest.raises(KakeaiError, match="holds a training with another hparams; give a new --run-dir"):
+        train(dataset, tmp_path, "basic_rnn", "rnn_layer_sizes=[9]", num_training_steps=1)
+
+
+def test_bad_input_is_refused_before_anything_is_written(dataset, tmp_path):
+    run_dir = tmp_path / "run"
+    for arguments, told in (
+        ({"config": "jazz_rnn"}, "unknown config 'jazz_rnn'"),
+        ({"hparams": "sizes=3"}, "unknown hparam 'sizes=3'"),
+        ({"num_training_steps": 0}, "--num-training-steps must be 1 or more"),
+        ({"dataset": tmp_path / "none"}, "is no dataset"),
+    ):
+        with pytest.raises(KakeaiError, match=told):
+            train(**{"dataset": dataset, "run_dir": run_dir, **arguments})
+    assert not run_dir.exists()
