@@ -44,7 +44,7 @@ def test_every_configuration_learns(config, dataset, tmp_path):
     result = train(dataset, tmp_path, config, SMALL, num_training_steps=60)
     assert result.step == 60
     chance = np.log(encoding_of(CONFIGS[config]).num_classes)
-    assert result.eval.loss < 0.5 * chance
+    assert result.eval.loss < 0.6 * chance
 
 
 def test_both_sides_are_logged_for_tensorboard(dataset, tmp_path):
