@@ -1,11 +1,13 @@
 """`kakeai serve`: model server and gateway together, for a session in the browser."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,8 @@ DEFAULT_MODEL = "kakeai"
 READY_SECONDS = 120.0  # for loading a model on a small machine
 POLL_SECONDS = 0.1
 STOP_SECONDS = 15.0
+# Notes about the processor that no setting of TensorFlow silences.
+TENSORFLOWS_GREETING = re.compile(r"[IE]0000 |WARNING: All log messages before absl|To enable the following")
 
 
 def serve(
@@ -72,6 +76,7 @@ def serve(
             "KAKEAI_MODEL_SERVER": f"127.0.0.1:{model_server_port}",
             "KAKEAI_STORE": str(store),
             "KAKEAI_MODEL": model,
+            "KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning"),
         }
         server = [f"--port={model_server_port}", f"--model_config_file={config}"]
         with (
@@ -146,11 +151,16 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     # In a session of its own, so that Ctrl-C reaches it through us, once, and in order.
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], env={**os.environ, **settings}, start_new_session=True
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, **settings},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    threading.Thread(target=_show, args=(process,), daemon=True).start()
     try:
         yield process
     finally:
@@ -162,7 +172,13 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
             process.wait()
 
 
-def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _show(process: subprocess.Popen[str]) -> None:
+    for line in process.stderr or ():
+        if not TENSORFLOWS_GREETING.match(line):
+            console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
+
+
+def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[str]]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         _must_run(children)
@@ -174,7 +190,7 @@ def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[bytes]]) ->
     raise KakeaiError(f"no model was ready within {READY_SECONDS:.0f} s; the lines above say why")
 
 
-def _watch(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _watch(children: dict[str, subprocess.Popen[str]]) -> None:
     try:
         while True:
             _must_run(children)
@@ -183,7 +199,7 @@ def _watch(children: dict[str, subprocess.Popen[bytes]]) -> None:
         console.print("\nstopping")
 
 
-def _must_run(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _must_run(children: dict[str, subprocess.Popen[str]]) -> None:
     for name, process in children.items():
         if process.poll() is not None:
             raise KakeaiError(f"the {name} ended with status {process.returncode}; the lines above say why")
