@@ -55,7 +55,8 @@ def serve(
         bundle = None if os.environ.get("MAGENTA_MODEL") == str(bundle) else bundle
     if (store is None) == (bundle is None):
         raise KakeaiError("give either --store (what `kakeai pipeline run` filled) or --bundle (a .mag file)")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an operator's stop is a player's Ctrl-C
+    for stop in (signal.SIGINT, signal.SIGTERM):  # an operator's stop is a player's Ctrl-C
+        signal.signal(stop, signal.default_int_handler)
     _must_be_free(host, port, "--port")
     model_server_port = model_server_port or _free_port()
     _must_be_free("127.0.0.1", model_server_port, "--model-server-port")

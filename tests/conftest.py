@@ -92,10 +92,13 @@ def gateway_url(trained: Trained) -> Iterator[str]:
     command = [KAKEAI, "serve", "--store", str(trained.store), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
         url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url, serving)
-        yield url
-        serving.send_signal(signal.SIGINT)
-        serving.wait(30)
+        try:
+            wait_until_ready(url, serving)
+            yield url
+            serving.send_signal(signal.SIGINT)
+            serving.wait(30)
+        finally:
+            serving.kill()
         assert re.search("Play at http://localhost", serving.stdout.read() if serving.stdout else "")
         assert serving.returncode == 0
 

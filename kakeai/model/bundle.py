@@ -92,8 +92,8 @@ def magenta_weights(model: MelodyRnn) -> dict[str, np.ndarray]:
             prefix += "attention_cell_wrapper/"
             for name, part in _attention_parts(cell).items():
                 weights[prefix + name + "kernel"], weights[prefix + name + "bias"] = part.get_weights()
-            weights[prefix + "attention/attn_w"] = np.array(cell.key_weights)[None, None]
-            weights[prefix + "attention/attn_v"] = np.array(cell.score_weights)
+            weights[prefix + "attention/attn_w"] = cell.key_weights.numpy()[None, None]
+            weights[prefix + "attention/attn_v"] = cell.score_weights.numpy()
             cell = cell.lstm
         kernel, recurrent, bias = cell.get_weights()
         weights[prefix + "basic_lstm_cell/kernel"] = _swap_gates(np.concatenate([kernel, recurrent]))
