@@ -11,6 +11,7 @@ The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/me
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 # pyright: reportOptionalOperand=false, reportOptionalSubscript=false
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class History(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Encoding:
+class Encoding(ABC):
     """The alphabet that all encodings share: pitches of [min_note, max_note) and two special events."""
 
     min_note: int
@@ -83,18 +84,18 @@ class Encoding:
         return self.num_pitches + SPECIAL_EVENTS + len(self.lookbacks)
 
     @property
+    @abstractmethod
     def input_size(self) -> int:
         """Length of one step's input vector."""
-        raise NotImplementedError
 
     @property
     def no_event_label(self) -> int:
         """The label of NO_EVENT where it is no repeat."""
         return 0
 
+    @abstractmethod
     def inputs(self, history: History) -> Tensor:
         """Return float32 [..., input_size]: what the network is told after the newest step."""
-        raise NotImplementedError
 
     def classes(self, events: Tensor) -> Tensor:
         """Return int32 [...]: the label of each event, repeats left out."""
