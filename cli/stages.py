@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.progress import console, show_stage, stage_bar
+from cli.reasons import show_reasons
 from kakeai.music.melody import Extraction
 
 MAGENTA = Extraction()  # its rules are the defaults
@@ -48,7 +49,7 @@ def ingest(
     shard: Annotated[int, typer.Option(help="Which part of the corpus, from 0.")] = 0,
     num_shards: Annotated[int, typer.Option(help="Into how many parts it is divided.")] = 1,
 ) -> None:
-    """MIDI files → NoteSequences; what cannot be read is listed in rejected.jsonl.
+    """MIDI files → NoteSequences; ledger.jsonl says what became of each file.
 
     Example: kakeai ingest corpus --output work/note_sequences
     """
@@ -63,8 +64,7 @@ def ingest(
         "rejected": result.num_rejected,
     }
     show_stage("ingest", {**figures, "seconds": time.monotonic() - begun})
-    if result.num_rejected:
-        console.print(f"          why each was rejected stands in {output / 'rejected.jsonl'}")
+    show_reasons(output)
 
 
 def convert(

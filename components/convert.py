@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Output
 
-from components.ingest import INFO, REJECTED
+from components.ingest import INFO, REJECTED_LIST
 from components.kubeflow import component
+from components.ledger import read_ledger
 from kakeai.errors import KakeaiError
 from kakeai.music.melody import (
     DRUMS,
@@ -89,7 +90,7 @@ def convert(
     config_named(config)
     _check(eval_ratio, extraction)
     infos = [_read_info(folder) for folder in note_sequences]
-    files = sorted(file for info in infos for file in info["files"].items())
+    files = sorted(file for folder in note_sequences for file in _read_files(folder))
     first_with = {digest: path for path, digest in reversed(files)}  # two shards may have the same content
     digests = {path: digest for digest, path in first_with.items()}
     total = sum(info["num_sequences"] for info in infos)
@@ -157,6 +158,14 @@ def _read_info(folder: Path) -> dict[str, Any]:
         raise KakeaiError(f"{folder} holds no NoteSequences; make them with kakeai ingest") from None
 
 
+def _read_files(folder: Path) -> list[tuple[str, str]]:
+    """Path and SHA-256 of each file that gave NoteSequences."""
+    try:
+        return [(row.file, row.sha256 or "") for row in read_ledger(folder) if row.sequences]
+    except (OSError, ValueError):
+        raise KakeaiError(f"the ledger in {folder} is damaged; run kakeai ingest again") from None
+
+
 def _pieces(folders: Sequence[Path]) -> "Iterator[music_pb2.NoteSequence]":
     """Yield the pieces of all shards, in the order of the shards' names."""
     import tensorflow as tf
@@ -189,11 +198,11 @@ def _fingerprint(digests: dict[str, str]) -> str:
 
 
 def _why_unread(note_sequences: Sequence[Path]) -> str:
-    rows = [line for folder in note_sequences for line in (folder / REJECTED).read_text().splitlines()]
+    rows = [line for folder in note_sequences for line in (folder / REJECTED_LIST).read_text().splitlines()]
     (reason, _), *_ = [*Counter(json.loads(row)["reason"] for row in rows).most_common(1), ("it is empty", 0)]
     return (
         f"nothing in the corpus can be read, most often for this reason: {reason}; "
-        f"{REJECTED} beside the NoteSequences lists all {len(rows):,} of them"
+        f"{REJECTED_LIST} beside the NoteSequences lists all {len(rows):,} of them"
     )
 
 

@@ -13,10 +13,11 @@ from kfp.dsl import Artifact, Output
 
 from components.corpus_files import MUSIC_SUFFIXES, UnreadableError, corpus_files, corpus_name
 from components.kubeflow import component
+from components.ledger import DUPLICATE, LEDGER, READ, REJECTED, FileRow
 from kakeai.errors import KakeaiError
 from kakeai.storage import replace_folder
 
-INFO, REJECTED = "ingest.json", "rejected.jsonl"
+INFO, REJECTED_LIST = "ingest.json", "rejected.jsonl"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def ingest(
 ) -> IngestResult:
     """Read one shard of a corpus: of its files, sorted, every `num_shards`-th from number `shard` on.
 
-    `output` gets `note_sequences-SSSSS-of-NNNNN.tfrecord`, which Magenta reads; `rejected.jsonl`, a row of
-    path, reason and bytes for each thing that could not be read; and `ingest.json`, with counts and each
-    file's SHA-256. It appears whole or not at all.
+    `output` gets `note_sequences-SSSSS-of-NNNNN.tfrecord`, which Magenta reads; `ledger.jsonl`, what became of
+    each file (see `components.ledger`); `rejected.jsonl`, a row of path, reason and bytes for each thing that
+    could not be read; and `ingest.json`, the counts. It appears whole or not at all.
 
     Args:
         corpus: Folder with .mid, .midi, .xml, .musicxml, .mxl and .abc files at any depth, also inside zip
@@ -66,10 +67,8 @@ def ingest(
 
     if not 0 <= shard < num_shards:
         raise KakeaiError(f"shard {shard} of {num_shards} does not exist; shards count from 0")
-    files: dict[str, str] = {}  # path → SHA-256
-    seen: set[str] = set()
-    rejected: list[dict[str, str | int]] = []
-    num_sequences = num_duplicates = 0
+    seen: dict[str, str] = {}  # SHA-256 → path
+    num_files = num_sequences = num_rejected = num_duplicates = 0
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -83,37 +82,50 @@ def ingest(
         mine = all_files[shard::num_shards]
         folder = Path(aside, "shard")
         folder.mkdir()
-        with tf.io.TFRecordWriter(
-            str(folder / f"note_sequences-{shard:05d}-of-{num_shards:05d}.tfrecord")
-        ) as writer:
+        with (
+            tf.io.TFRecordWriter(
+                str(folder / f"note_sequences-{shard:05d}-of-{num_shards:05d}.tfrecord")
+            ) as writer,
+            (folder / LEDGER).open("w", encoding="utf-8") as ledger,
+            (folder / REJECTED_LIST).open("w", encoding="utf-8") as rejected,
+        ):
             for done, file in enumerate(mine):
                 on_progress(done, len(mine))
+                complaints: list[str] = []
                 try:
                     content = file.read()
                 except UnreadableError as error:
-                    rejected.append({"path": file.path, "reason": str(error), "bytes": error.size})
-                    continue
-                digest = hashlib.sha256(content).hexdigest()
-                if digest in seen:
-                    num_duplicates += 1
-                    continue
-                seen.add(digest)
-                try:
-                    pieces, complaints = read_note_sequences(file.path, content, collection)
-                except KakeaiError as error:
-                    pieces, complaints = [], [str(error)]
-                rejected += [
-                    {"path": file.path, "reason": reason, "bytes": len(content)} for reason in complaints
-                ]
-                for piece in pieces:
-                    writer.write(piece.SerializeToString())
-                if pieces:
-                    files[file.path] = digest
-                    num_sequences += len(pieces)
+                    complaints = [str(error)]
+                    row = FileRow(file.path, error.size, None, REJECTED, str(error))
+                else:
+                    digest = hashlib.sha256(content).hexdigest()
+                    earlier = seen.setdefault(digest, file.path)
+                    if earlier != file.path:
+                        reason = f"{earlier} has the same content"
+                        row = FileRow(file.path, len(content), digest, DUPLICATE, reason)
+                    else:
+                        try:
+                            pieces, complaints = read_note_sequences(file.path, content, collection)
+                        except KakeaiError as error:
+                            pieces, complaints = [], [str(error)]
+                        for piece in pieces:
+                            writer.write(piece.SerializeToString())
+                        row = FileRow(
+                            file.path, len(content), digest, READ if pieces else REJECTED,
+                            "; ".join(complaints), len(pieces),
+                        )  # fmt: skip
+                ledger.write(row.as_line())
+                for reason in complaints:
+                    rejected.write(
+                        json.dumps({"path": row.file, "reason": reason, "bytes": row.bytes}) + "\n"
+                    )
+                num_files += row.verdict == READ
+                num_sequences += row.sequences
+                num_rejected += len(complaints)
+                num_duplicates += row.verdict == DUPLICATE
         on_progress(len(mine), len(mine))
-        result = IngestResult(len(files), num_sequences, len(rejected), num_duplicates)
-        (folder / REJECTED).write_text("".join(json.dumps(row) + "\n" for row in rejected))
-        info = {"files": files, **asdict(result), "shard": shard, "num_shards": num_shards}
+        result = IngestResult(num_files, num_sequences, num_rejected, num_duplicates)
+        info = {**asdict(result), "shard": shard, "num_shards": num_shards}
         (folder / INFO).write_text(json.dumps(info, indent=1) + "\n")
         replace_folder(folder, output)
     return result

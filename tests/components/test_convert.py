@@ -187,8 +187,12 @@ def test_damaged_or_missing_note_sequences_are_refused(note_sequences, tmp_path)
     folder = tmp_path / "cut"
     folder.mkdir()
     (folder / "ingest.json").write_bytes((note_sequences / "ingest.json").read_bytes())
+    (folder / "ledger.jsonl").write_bytes((note_sequences / "ledger.jsonl").read_bytes())
     (folder / path.name).write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(KakeaiError, match=r"is damaged .*ingest again"):
+    with pytest.raises(KakeaiError, match=r"tfrecord is damaged .*ingest again"):
+        convert([folder], tmp_path / "dataset", "basic_rnn")
+    (folder / "ledger.jsonl").write_text('{"file": "a.mid"}\n')
+    with pytest.raises(KakeaiError, match=r"the ledger .* is damaged; run kakeai ingest again"):
         convert([folder], tmp_path / "dataset", "basic_rnn")
 
 

@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 import zipfile
+from dataclasses import asdict
 
 import music21
 import pytest
 import tensorflow as tf
 from note_seq.protobuf import music_pb2
 
+from components.corpus_files import MAX_FILE_BYTES
 from components.ingest import ingest
+from components.ledger import read_ledger
 from kakeai.errors import KakeaiError
 from kakeai.music.midi import Track, make_notes, write_midi
 
@@ -143,15 +147,30 @@ def test_impossible_scores_are_refused(tmp_path, fields, music, words):
     assert words in rejected_in(tmp_path / "output")[0]["reason"]
 
 
-def test_the_info_names_every_file_by_its_content(ireland, note_sequences):
-    info = json.loads((note_sequences / "ingest.json").read_text())
-    expected = {
-        path.relative_to(ireland).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in ireland.rglob("*.mid")
-    }
-    assert info["files"] == expected
-    assert (info["num_files"], info["num_sequences"], info["num_rejected"]) == (30, 30, 0)
-    assert (info["shard"], info["num_shards"]) == (0, 1)
+def test_the_ledger_says_what_became_of_every_file(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    contents = {"a.mid": tune(60), "b.mid": tune(60), "c.abc": ABC.encode(), "d.mid": b"hello"}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "e.mid").touch()
+    os.truncate(folder / "e.mid", MAX_FILE_BYTES + 1)
+    result = ingest(str(folder), tmp_path / "output")
+    rows = list(read_ledger(tmp_path / "output"))
+    assert [(row.file, row.verdict, row.sequences) for row in rows] == [
+        ("a.mid", "read", 1), ("b.mid", "duplicate", 0), ("c.abc", "read", 2),
+        ("d.mid", "rejected", 0), ("e.mid", "rejected", 0),
+    ]  # fmt: skip
+    for row in rows[:4]:
+        assert row.bytes == len(contents[row.file])
+        assert row.sha256 == hashlib.sha256(contents[row.file]).hexdigest()
+    assert (rows[4].bytes, rows[4].sha256) == (MAX_FILE_BYTES + 1, None)
+    assert rows[0].reason == ""
+    for row, words in zip(rows[1:], ["a.mid has the same", "Tuplets", "MThd", "too many"], strict=True):
+        assert words in row.reason
+    info = json.loads((tmp_path / "output" / "ingest.json").read_text())
+    assert info == {**asdict(result), "shard": 0, "num_shards": 1}
+    assert asdict(result) == {"num_files": 2, "num_sequences": 3, "num_rejected": 3, "num_duplicates": 1}
 
 
 def test_the_same_content_counts_once(tmp_path):
