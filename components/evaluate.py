@@ -17,7 +17,7 @@ metrics.json is flat. Figures that need a held-out side are null where the datas
     num_samples                       continuations of two bars that were listened to, eight bars each
     samples_*, held_out_*             of these, and of how the held-out tunes themselves go on:
       pitch_range, notes_per_bar, repetition, silence
-                                      means (`kakeai.model.listening.Sound`)
+                                      means (`kakeai.music.listening.Sound`)
       quotation_median, quotation_longest
                                       notes of the longest passage shared with a training tune, in any key
                                       (`kakeai.model.quotation`)
@@ -183,8 +183,8 @@ def _listening(
     # What is heard of each melody from its turn on.
     from statistics import median
 
-    from kakeai.model.listening import Sound, mean_sound, sound
     from kakeai.model.quotation import longest_quotations
+    from kakeai.music.listening import Sound, mean_sound, sound
 
     heard = dict.fromkeys([*Sound._fields, "quotation_median", "quotation_longest"])
     quotations = longest_quotations(

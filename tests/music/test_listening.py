@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kakeai.model.listening import Sound, mean_sound, sound
+from kakeai.music.listening import Sound, mean_sound, sound
 
 REST = [-2] * 16
 BAR = [60, -2, 62, -2, 64, -2, 65, -2, 67, -2, 65, -2, 64, -2, 62, -2]

@@ -56,8 +56,13 @@ def mean_sound(sounds: Iterable[Sound]) -> Sound:
 def _repetition(melody: np.ndarray, begin: int) -> float:
     if len(melody) < begin + STEPS_PER_BAR:
         return 0.0
-    bars = np.lib.stride_tricks.sliding_window_view(melody, STEPS_PER_BAR)
-    _, first, which = np.unique(bars, axis=0, return_index=True, return_inverse=True)
-    is_repeat = np.arange(len(bars)) - first[which.ravel()] >= STEPS_PER_BAR
-    counts = (bars >= 0).any(axis=1) & (np.arange(len(bars)) >= begin)
-    return float(is_repeat[counts].mean()) if counts.any() else 0.0
+    notes_before = np.concatenate([[0], np.cumsum(melody >= 0)])
+    events = melody.astype(np.int8).tobytes()
+    first: dict[bytes, int] = {}  # where each stretch was played first
+    repeats = []
+    for start in range(len(melody) - STEPS_PER_BAR + 1):
+        end = start + STEPS_PER_BAR
+        earliest = first.setdefault(events[start:end], start)
+        if start >= begin and notes_before[end] > notes_before[start]:
+            repeats.append(start - earliest >= STEPS_PER_BAR)
+    return float(np.mean(repeats)) if repeats else 0.0
