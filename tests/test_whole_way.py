@@ -13,7 +13,8 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from websockets.sync.client import connect
 
-from kakeai.music.midi import Track, make_notes, read_midi, write_midi
+from kakeai.music.midi import Track, read_midi, write_midi
+from kakeai.music.score import make_notes
 from kakeai.store import read_card, versions
 from serving.model_server.config import ServedModel
 from serving.model_server.server import ModelServer

@@ -10,7 +10,8 @@ import zipfile
 import numpy as np
 
 from kakeai.errors import KakeaiError
-from kakeai.music.midi import (
+from kakeai.music.midi import read_midi
+from kakeai.music.score import (
     KEY_SIGNATURE,
     MAX_PITCH,
     MAX_SECONDS,
@@ -19,7 +20,6 @@ from kakeai.music.midi import (
     TEMPO,
     TIME_SIGNATURE,
     Score,
-    read_midi,
 )
 
 with warnings.catch_warnings():

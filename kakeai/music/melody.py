@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kakeai.music.midi import MAX_PITCH, MIN_PITCH, NOTE, Score
+from kakeai.music.score import MAX_PITCH, MIN_PITCH, NOTE, Score
 
 __all__ = [
     "MAX_PITCH",

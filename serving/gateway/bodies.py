@@ -5,7 +5,8 @@ import asyncio
 import numpy as np
 from starlette.requests import Request
 
-from kakeai.music.midi import Score, read_midi
+from kakeai.music.midi import read_midi
+from kakeai.music.score import Score
 from serving.gateway.exceptions import InvalidRequest, RequestTooLarge, RequestTooSlow
 from serving.gateway.messages import MAX_PHRASE_SECONDS, MAX_QPM, MIN_QPM
 from serving.gateway.settings import Settings

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationInfo, field_validator
 
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, STEPS_PER_QUARTER
-from kakeai.music.midi import make_notes
+from kakeai.music.score import make_notes
 
 MAX_PHRASE_SECONDS = 3600.0  # an hour: far beyond any phrase, and few enough steps to hold in memory
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
@@ -194,12 +194,12 @@ class Models(Message):
 
 
 def note_columns(notes: list[Note]) -> np.ndarray:
-    """Notes as ``kakeai.music.midi.NOTE`` columns."""
+    """Notes as ``kakeai.music.score.NOTE`` columns."""
     return make_notes((note.pitch, note.velocity, note.start, note.end) for note in notes)
 
 
 def note_list(columns: np.ndarray) -> list[Note]:
-    """``kakeai.music.midi.NOTE`` columns as notes."""
+    """``kakeai.music.score.NOTE`` columns as notes."""
     rows = columns[["pitch", "start", "end", "velocity"]].tolist()
     return [
         Note(pitch=pitch, start=start, end=end, velocity=velocity) for pitch, start, end, velocity in rows

@@ -28,7 +28,8 @@ def test_an_empty_corpus(kakeai, empty, tmp_path):
 
 
 def test_a_corpus_without_a_usable_melody(kakeai, corpus, tmp_path):
-    from kakeai.music.midi import Track, make_notes, write_midi
+    from kakeai.music.midi import Track, write_midi
+    from kakeai.music.score import make_notes
 
     folder = tmp_path / "corpus"
     folder.mkdir()

@@ -12,7 +12,8 @@ from components.ingest import ingest
 from kakeai.errors import KakeaiError
 from kakeai.model.dataset import read_dataset, read_dataset_info
 from kakeai.music.melody import Extraction, extract_melodies
-from kakeai.music.midi import Track, make_notes, read_midi, write_midi
+from kakeai.music.midi import Track, read_midi, write_midi
+from kakeai.music.score import make_notes
 
 
 def tune(first, steps=(0, 2, 4, 5, 7, 9, 11, 12)):

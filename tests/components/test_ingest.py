@@ -17,7 +17,8 @@ from components.corpus_files import MAX_FILE_BYTES
 from components.ingest import ingest
 from components.ledger import read_ledger
 from kakeai.errors import KakeaiError
-from kakeai.music.midi import Track, make_notes, write_midi
+from kakeai.music.midi import Track, write_midi
+from kakeai.music.score import make_notes
 
 ABC = """X:1
 T:First

@@ -20,7 +20,8 @@ from kakeai.music.melody import (
     melody_from_notes,
     notes_from_melody,
 )
-from kakeai.music.midi import make_notes, read_midi
+from kakeai.music.midi import read_midi
+from kakeai.music.score import make_notes
 
 
 def by_magenta(sequence, rules=Extraction()):  # noqa: B008

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kakeai.music.midi import MAX_SECONDS, MidiError, Track, make_notes, read_midi, write_midi
+from kakeai.music.midi import MidiError, Track, read_midi, write_midi
+from kakeai.music.score import MAX_SECONDS, make_notes
 
 HEADER = bytes.fromhex("4d546864 00000006 0001 0001 0060")  # format 1, one track, 96 ticks a quarter
 END = bytes.fromhex("00 ff2f00")

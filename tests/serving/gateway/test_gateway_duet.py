@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kakeai.music.midi import Track, make_notes, write_midi
+from kakeai.music.midi import Track, write_midi
+from kakeai.music.score import make_notes
 from serving.gateway.duet import call_and_steps, midi_bytes
 from serving.gateway.exceptions import InvalidRequest
 

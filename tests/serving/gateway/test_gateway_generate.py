@@ -12,7 +12,8 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from kakeai.music.midi import Track, make_notes, write_midi
+from kakeai.music.midi import Track, write_midi
+from kakeai.music.score import make_notes
 from serving.gateway.tensors import tensor
 
 QUARTERS = [

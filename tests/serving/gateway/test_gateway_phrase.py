@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kakeai.music.melody import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, notes_from_melody
-from kakeai.music.midi import make_notes
+from kakeai.music.score import make_notes
 from serving.gateway.phrase import (
     PRIMER_STEPS,
     line,
