@@ -1,0 +1,40 @@
+"""MIDI files → NoteSequences: Magenta's `convert_dir_to_note_sequences` and `kakeai ingest` on the same folder."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.results import Row
+from benchmarks.timing import in_turn
+from components.ingest import ingest
+
+AIM = 20.0
+
+
+def measure(corpora: Mapping[str, Path]) -> list[Row]:
+    """Return files a second for each corpus (its name, and its folder of MIDI files).
+
+    Both sides run in this process with everything imported, so a command's start does not count; Kakeai's worker
+    processes are started anew each time, and that does.
+    """
+    import kakeai.model  # noqa: F401  settles TensorFlow's Keras for Magenta
+    from magenta.scripts.convert_dir_to_note_sequences import convert_files  # isort: skip
+    import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
+
+    tf1.logging.set_verbosity(tf1.logging.ERROR)
+    rows = []
+    for name, folder in corpora.items():
+        num_files = sum(1 for path in folder.rglob("*.mid"))
+        with tempfile.TemporaryDirectory() as aside:
+
+            def magenta(folder: Path = folder, aside: str = aside) -> None:
+                with tf1.io.TFRecordWriter(str(Path(aside, "magenta.tfrecord"))) as writer:
+                    convert_files(str(folder), "", writer, recursive=True)
+
+            def kakeai(folder: Path = folder, aside: str = aside) -> None:
+                ingest(str(folder), Path(aside, "kakeai"))
+
+            seconds = in_turn(magenta, kakeai)
+        rates = [num_files / spent for spent in seconds]
+        rows.append(Row("MIDI → NoteSequences", f"{name}, {num_files:,} files", "files/s", *rates, AIM))
+    return rows
