@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo test lint format page locks clean help
+.PHONY: demo test images lint format page locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
@@ -78,9 +78,25 @@ MAGENTA := --override locks/overrides.txt
 locks: .venv/dev  ## renew the hashed lock files
 	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/cpu.txt
 	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
+	$(LOCK) --extra model-server $(MAGENTA) --override locks/overrides-cpu.txt --constraint locks/cpu.txt pyproject.toml \
+		-o locks/model-server.txt
 	$(LOCK) --override locks/overrides-gateway.txt pyproject.toml -o locks/gateway.txt
 	$(LOCK) --extra pipeline --extra dev $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
 	$(LOCK) locks/node.in -o locks/node.txt
+	$(LOCK) locks/images.in -o locks/images.txt
+
+# An engine that answers: docker, or podman, which keeps HEALTHCHECK only in Docker's format.
+ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo podman)
+IMAGES ?= gateway model-server pipeline
+REGISTRY ?= kakeai
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+ACCELERATOR ?= cpu
+images:  ## build the container images (ACCELERATOR=gpu: training with CUDA)
+	@for image in $(IMAGES); do \
+		BUILDAH_FORMAT=docker $(ENGINE) build --target $$image --tag $(REGISTRY)/$$image:$(VERSION) \
+			--build-arg ACCELERATOR=$(ACCELERATOR) --build-arg VERSION=$(VERSION) \
+			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
+	done
 
 clean:  ## remove what was built, trained and installed
 	rm -rf .venv work serving/web/dist serving/web/node_modules

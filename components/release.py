@@ -1,6 +1,7 @@
 """Release: a SavedModel → a version in the model store, once it has answered through a model server."""
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -105,7 +106,9 @@ def try_out(saved_model: Path, model: str) -> None:
 
 
 def revision() -> str:
-    """Return the code's git revision, or `unknown` outside a checkout."""
+    """Return the code's git revision: the image's where it runs in one, `unknown` outside a checkout."""
+    if "KAKEAI_REVISION" in os.environ:
+        return os.environ["KAKEAI_REVISION"]
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
