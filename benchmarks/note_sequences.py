@@ -17,7 +17,7 @@ def measure(corpora: Mapping[str, Path]) -> list[Row]:
     Both sides run in this process with everything imported, so a command's start does not count; Kakeai's worker
     processes are started anew each time, and that does.
     """
-    import kakeai.model  # noqa: F401  settles TensorFlow's Keras for Magenta
+    import kakeai.model
     from magenta.scripts.convert_dir_to_note_sequences import convert_files  # isort: skip
     import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
 

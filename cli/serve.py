@@ -125,10 +125,12 @@ def _models(store: str) -> list[str]:
 
 
 def _model_config(store: str, models: list[str]) -> str:
-    # A ModelServerConfig, as tensorflow_model_server's --model_config_file reads it.
+    # A ModelServerConfig, as tensorflow_model_server's --model_config_file reads it. Two versions of each model:
+    # a session that began with one goes on with it when the next is released.
     absolute = store if "://" in store else str(Path(store).expanduser().absolute())
     entries = (
-        f'config {{ name: "{name}" base_path: "{absolute}/{name}" model_platform: "tensorflow" }}'
+        f'config {{ name: "{name}" base_path: "{absolute}/{name}" model_platform: "tensorflow" '
+        "model_version_policy { latest { num_versions: 2 } } }"
         for name in models
     )
     return "model_config_list {\n" + "\n".join(entries) + "\n}\n"

@@ -87,8 +87,9 @@ def test_a_program_plays_over_http(gateway_url):
     request = {"notes": PHRASE, "qpm": 120, "steps": 32, "seed": 5}
     answers = [httpx.post(f"{gateway_url}/v1/generate", json=request, timeout=30).json() for _ in range(2)]
     assert answers[0] == answers[1]
-    assert answers[0]["take"]["version"] == 1
-    assert all(0 <= note["start"] < note["end"] <= 4.0 for note in answers[0]["notes"])
+    [answer] = answers[0]["answers"]
+    assert answer["take"]["version"] == 1
+    assert all(0 <= note["start"] < note["end"] <= 4.0 for note in answer["notes"])
     models = httpx.get(f"{gateway_url}/v1/models").json()["models"]
     assert [model["name"] for model in models] == ["kakeai"]
     assert models[0]["card"]["corpus"]["num_files"] == 60

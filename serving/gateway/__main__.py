@@ -4,17 +4,25 @@ import argparse
 import sys
 
 from kakeai.errors import KakeaiError
-from serving.gateway.settings import settings_from_environment, settings_help
+from serving.gateway.settings import settings_from_environment, settings_help, variable
+from serving.gateway.tokens import new_token, token_hash
 
 
 def main() -> int:
     """Run; the exit status is 0 after a signal to stop and 2 for anything the user can put right."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m serving.gateway",
         description="Kakeai's session gateway. All its settings come from the environment.",
         epilog="environment:\n" + settings_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    )
+    parser.add_argument(
+        "--new-token", action="store_true", help="make a bearer token, print it and its hash, and end"
+    )
+    if parser.parse_args().new_token:
+        token = new_token()
+        print(f"token (for the client): {token}\nhash (for {variable('tokens')}): {token_hash(token)}")
+        return 0
     try:
         settings = settings_from_environment()
         from serving.gateway.server import serve  # after the settings, so that a wrong one is told at once

@@ -3,13 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from serving.gateway import problems
-from serving.gateway.admission import Admission
-from serving.gateway.backend import Backend
-from serving.gateway.cards import Cards
+from serving.gateway import problems, request_id
 from serving.gateway.docs import serve_docs
 from serving.gateway.gateway import Gateway
 from serving.gateway.headers import SecurityHeaders
@@ -17,6 +15,7 @@ from serving.gateway.metrics import Metrics, RequestMetrics
 from serving.gateway.page import serve_page
 from serving.gateway.routes import generate, models, operations, predict, session
 from serving.gateway.settings import Settings
+from serving.gateway.strangers import authorised
 
 _WORTH_COMPRESSING_BYTES = 1024
 
@@ -27,17 +26,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        backend = Backend(settings.model_server, settings.predict_seconds, settings.status_seconds, metrics)
-        app.state.gateway = Gateway(
-            settings=settings,
-            metrics=metrics,
-            backend=backend,
-            cards=Cards(settings.store, settings.status_seconds),
-            answers=Admission(settings.max_answers, "places for answers"),
-            sessions=Admission(settings.max_sessions, "places for sessions"),
-        )
+        app.state.gateway = Gateway(settings, metrics)
         yield
-        await backend.close()
+        await app.state.gateway.backend.close()
 
     app = FastAPI(
         title="Kakeai",
@@ -48,10 +39,27 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING_BYTES)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", request_id.HEADER],
+            expose_headers=[
+                generate.TAKES_HEADER,
+                generate.POLYPHONIC_HEADER,
+                request_id.HEADER,
+                "Retry-After",
+            ],
+        )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)
-    for routes in (generate, session, predict, models, operations):
-        app.include_router(routes.router)
+    app.add_middleware(request_id.RequestId)
+    guard = [Depends(authorised)] if settings.tokens else []
+    for routes in (generate, predict, models):
+        app.include_router(routes.router, dependencies=guard, responses=problems.RESPONSES)
+    app.include_router(session.router)
+    app.include_router(operations.router, responses=problems.RESPONSES)
     serve_docs(app)
     serve_page(app, settings.page)
     return app

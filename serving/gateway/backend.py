@@ -1,6 +1,6 @@
 """The model server, over one gRPC channel."""
 
-import json
+import asyncio
 import logging
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import numpy as np
 from kakeai.music.melody import MAX_PITCH, NO_EVENT
 from serving.gateway import tensors
 from serving.gateway.ask import Ask, Reply
+from serving.gateway.channel import open_channel
 from serving.gateway.exceptions import (
     GatewayError,
     ModelNotFound,
@@ -23,6 +24,8 @@ from serving.gateway.exceptions import (
 )
 from serving.gateway.messages import ModelVersion
 from serving.gateway.metrics import Metrics
+from serving.gateway.request_id import METADATA, request_id
+from serving.gateway.settings import Settings
 from serving.gateway.tensorflow_protos import (
     GetModelStatusRequest,
     ModelServiceStub,
@@ -36,50 +39,21 @@ SIGNATURE = "generate"
 AVAILABLE = "AVAILABLE"
 MAX_SENTENCE = 200  # characters of the model server's own words that a client gets to read
 
-# A melody depends on its request alone (the seed is in it), so asking again is safe. Spread over all the
-# addresses of a name, and look again soon after a server went away: gRPC's own longest pause is two minutes.
-_CHANNEL_OPTIONS = [
-    (
-        "grpc.service_config",
-        json.dumps(
-            {
-                "loadBalancingConfig": [{"round_robin": {}}],
-                "methodConfig": [
-                    {
-                        "name": [{"service": "tensorflow.serving.PredictionService"}],
-                        "retryPolicy": {
-                            "maxAttempts": 3,
-                            "initialBackoff": "0.05s",
-                            "maxBackoff": "0.5s",
-                            "backoffMultiplier": 2,
-                            "retryableStatusCodes": ["UNAVAILABLE"],
-                        },
-                    }
-                ],
-            }
-        ),
-    ),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
-
 log = logging.getLogger(__name__)
 
 
 class Backend:
     """A client of TF Serving's PredictionService and ModelService. To be made inside a running event loop.
 
-    Every method raises a ModelServerError for what goes wrong over there.
+    Every method raises a ModelServerError for what goes wrong over there. Every call has a deadline, and
+    carries the request's id.
     """
 
-    def __init__(self, address: str, predict_seconds: float, status_seconds: float, metrics: Metrics) -> None:
-        """A client of the server at ``address`` (HOST:PORT) that waits at most so long for each answer."""
-        self._address = address
-        self._predict_seconds = predict_seconds
-        self._status_seconds = status_seconds
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """A client of ``settings.model_server``."""
+        self._settings = settings
         self._metrics = metrics
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._channel = open_channel(settings.model_server)
         self._prediction = PredictionServiceStub(self._channel)
         self._models = ModelServiceStub(self._channel)
 
@@ -87,29 +61,38 @@ class Backend:
         """Close the channel."""
         await self._channel.close()
 
-    async def generate(self, ask: Ask) -> Reply:
-        """The model's answer to a primer."""
+    async def generate(self, ask: Ask) -> list[Reply]:
+        """The model's answers to a primer, one for each seed, in one batch."""
         request = PredictRequest()
         request.model_spec.name = ask.model
         request.model_spec.signature_name = SIGNATURE
+        if ask.version is not None:
+            request.model_spec.version.value = ask.version
+        elif ask.label is not None:
+            request.model_spec.version_label = ask.label
+        count = len(ask.seeds)
         for name, value in {
-            "melody": ask.primer.astype(np.int32)[np.newaxis],
-            "length": np.array([ask.primer.size], np.int32),
-            "steps": np.array([ask.steps], np.int32),
-            "temperature": np.array([ask.temperature], np.float32),
-            "seed": np.array([ask.seed], np.int64),
+            "melody": np.tile(ask.primer.astype(np.int32), (count, 1)),
+            "length": np.full(count, ask.primer.size, np.int32),
+            "steps": np.full(count, ask.steps, np.int32),
+            "temperature": np.full(count, ask.temperature, np.float32),
+            "seed": np.array(ask.seeds, np.int64),
         }.items():
             request.inputs[name].CopyFrom(tensors.tensor(value))
-        with self._watching("predict", ask.model):
-            response = await self._prediction.Predict(request, timeout=self._predict_seconds)
-        return _reply(response, ask)
+        with self._watching("predict", ask.model, ask.version):
+            response = await self._predict(request)
+        return _replies(response, ask)
 
-    async def versions(self, model: str) -> list[ModelVersion]:
-        """All versions of a model that the server knows, newest first."""
+    async def versions(self, model: str, label: str | None = None) -> list[ModelVersion]:
+        """The versions of a model that the server knows, newest first; with a label only the one it is on."""
         request = GetModelStatusRequest()
         request.model_spec.name = model
+        if label is not None:
+            request.model_spec.version_label = label
         with self._watching("status", model):
-            response = await self._models.GetModelStatus(request, timeout=self._status_seconds)
+            response = await self._models.GetModelStatus(
+                request, timeout=self._settings.status_seconds, metadata=_metadata()
+            )
         state_name = ModelVersionStatus.State.Name
         found = [
             ModelVersion(version=status.version, state=state_name(status.state))
@@ -117,15 +100,38 @@ class Backend:
         ]
         return sorted(found, key=lambda version: version.version, reverse=True)
 
-    async def version(self, model: str) -> int:
-        """The newest version of a model that can answer. Raises NotReady if there is none."""
-        for version in await self.versions(model):
-            if version.state == AVAILABLE:
-                return version.version
+    async def available(self, model: str, label: str | None = None) -> list[int]:
+        """The versions of a model that can answer, newest first; with a label only the one it is on."""
+        versions = await self.versions(model, label)
+        return [version.version for version in versions if version.state == AVAILABLE]
+
+    async def version(self, model: str, label: str | None = None) -> int:
+        """The newest version of a model, or the one with a label. Raises NotReady if it cannot answer."""
+        for version in await self.available(model, label):
+            return version
         raise NotReady(f"No version of the model {model!r} can answer yet.")
 
+    async def _predict(self, request: Proto) -> Proto:
+        """One answer in time; where hedging is on, the first of two, the second asked for after a while."""
+        deadline = time.monotonic() + self._settings.predict_seconds
+        calls: set[asyncio.Future[Proto]] = set()
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                call = self._prediction.Predict(request, timeout=left, metadata=_metadata())
+                if self._settings.hedge_seconds is None:
+                    return await call
+                calls.add(asyncio.ensure_future(call))
+                patience = self._settings.hedge_seconds if len(calls) == 1 else None
+                done, _ = await asyncio.wait(calls, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    return done.pop().result()
+        finally:
+            for call in calls:
+                call.cancel()
+
     @contextmanager
-    def _watching(self, call: str, model: str) -> Iterator[None]:
+    def _watching(self, call: str, model: str, version: int | None = None) -> Iterator[None]:
         """Time a call, and turn gRPC's errors into the gateway's own."""
         started = time.perf_counter()
         code = grpc.StatusCode.OK
@@ -136,44 +142,60 @@ class Backend:
             # Probes ask for the status every few seconds, and while a model server starts they ask in vain.
             level = logging.DEBUG if call == "status" else logging.WARNING
             log.log(level, "%s for model %s: %s: %s", call, model, code.name, error.details())
-            raise self._error(error, model) from error
+            raise _error(error, model, version) from error
         finally:
-            self._metrics.model_server_seconds.labels(call, code.name).observe(time.perf_counter() - started)
-
-    def _error(self, error: grpc.aio.AioRpcError, model: str) -> GatewayError:
-        """The gateway's error for a gRPC status."""
-        match error.code():
-            case grpc.StatusCode.NOT_FOUND:
-                return ModelNotFound(
-                    f"The model server has no model {model!r} that can answer.", field="model"
-                )
-            case grpc.StatusCode.INVALID_ARGUMENT:
-                first_line = (error.details() or "").partition("\n")[0][:MAX_SENTENCE]
-                return RequestRefused(f"The model refused this request: {first_line}")
-            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return ModelServerUnavailable(
-                    "The model server is not there or has no room now; try again soon."
-                )
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return ModelServerTooSlow("The model server did not answer in time.")
-            case _:
-                return ModelServerFault("The model server failed; the gateway's log has its words.")
+            # Names that nobody serves come from clients: they must not make the metrics grow.
+            is_known = code is grpc.StatusCode.OK or model == self._settings.model
+            seconds = time.perf_counter() - started
+            self._metrics.model_server_seconds.labels(call, model if is_known else "", code.name).observe(
+                seconds
+            )
 
 
-def _reply(response: Proto, ask: Ask) -> Reply:
-    """The melody in a response. Raises ModelServerFault for anything that is none."""
+def _metadata() -> tuple[tuple[str, str], ...]:
+    name = request_id.get()
+    return ((METADATA, name),) if name else ()
+
+
+def _error(error: grpc.aio.AioRpcError, model: str, version: int | None) -> GatewayError:
+    """The gateway's error for a gRPC status."""
+    match error.code():
+        case grpc.StatusCode.NOT_FOUND if version is not None:
+            return ModelNotFound(f"Version {version} of the model {model!r} is not served.", field="version")
+        case grpc.StatusCode.NOT_FOUND:
+            return ModelNotFound(f"The model server has no model {model!r} that can answer.", field="model")
+        case grpc.StatusCode.INVALID_ARGUMENT:
+            first_line = (error.details() or "").partition("\n")[0][:MAX_SENTENCE]
+            return RequestRefused(f"The model refused this request: {first_line}")
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ModelServerUnavailable("The model server is not there or has no room now; try again soon.")
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ModelServerTooSlow("The model server did not answer in time.")
+        case _:
+            return ModelServerFault("The model server failed; the gateway's log has its words.")
+
+
+def _replies(response: Proto, ask: Ask) -> list[Reply]:
+    """The melodies in a response. Raises ModelServerFault for anything that is none."""
+    shape = (len(ask.seeds), ask.steps)
     try:
-        melody = tensors.array(response.outputs["melody"])
-        log_likelihood = float(tensors.array(response.outputs["log_likelihood"]).reshape(1)[0])
-        if melody.shape != (1, ask.steps):
-            raise ValueError(f"a melody of shape {melody.shape}, not (1, {ask.steps})")
-        if melody.min() < NO_EVENT or melody.max() > MAX_PITCH:
+        melodies = tensors.array(response.outputs["melody"])
+        log_likelihoods = tensors.array(response.outputs["log_likelihood"])
+        if melodies.shape != shape:
+            raise ValueError(f"melodies of shape {melodies.shape}, not {shape}")
+        if melodies.min() < NO_EVENT or melodies.max() > MAX_PITCH:
             raise ValueError("events that are none")
-        if not np.isfinite(log_likelihood):
-            raise ValueError(f"a log likelihood of {log_likelihood}")
+        if log_likelihoods.shape != shape[:1] or not np.isfinite(log_likelihoods).all():
+            raise ValueError("log likelihoods that are no numbers, one for each melody")
     except ValueError as error:
         log.error("predict for model %s: the response has %s", ask.model, error)
         raise ModelServerFault(
             f"The model {ask.model!r} answered with something that is no melody."
         ) from error
-    return Reply(melody[0].astype(np.int8), log_likelihood, response.model_spec.version.value)
+    version = response.model_spec.version.value
+    return [
+        Reply(melody, float(log_likelihood), seed, version)
+        for melody, log_likelihood, seed in zip(
+            melodies.astype(np.int8), log_likelihoods, ask.seeds, strict=True
+        )
+    ]

@@ -1,6 +1,7 @@
 """Request bodies: bounded in size and time, and the music in them."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from starlette.requests import Request
@@ -13,24 +14,34 @@ from serving.gateway.settings import Settings
 
 DEFAULT_QPM = 120.0  # what a MIDI file without a tempo means
 
+# One at a time: reading is Python's work, and many large files at once would keep everybody else from theirs.
+_reader = ThreadPoolExecutor(1, thread_name_prefix="midi-reader")
+
 
 async def read_body(request: Request, settings: Settings) -> bytes:
     """The whole body. Raises RequestTooLarge or RequestTooSlow at the limits, without reading on."""
+    limit = settings.max_body_bytes
+    too_large = RequestTooLarge(f"The body may have {limit} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
     body = bytearray()
     try:
-        async with asyncio.timeout(settings.body_seconds):
+        async with asyncio.timeout(settings.request_seconds):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > settings.max_body_bytes:
-                    raise RequestTooLarge(f"The body may have {settings.max_body_bytes} bytes.")
+                if len(body) > limit:
+                    raise too_large
     except TimeoutError:
-        raise RequestTooSlow(f"The body did not arrive within {settings.body_seconds:g} seconds.") from None
+        raise RequestTooSlow(
+            f"The body did not arrive within {settings.request_seconds:g} seconds."
+        ) from None
     return bytes(body)
 
 
 async def read_score(midi: bytes) -> Score:
     """The score in a MIDI file, read beside the event loop. Raises MidiError."""
-    return await asyncio.to_thread(read_midi, midi)
+    return await asyncio.get_running_loop().run_in_executor(_reader, read_midi, midi)
 
 
 def notes_of(score: Score) -> np.ndarray:

@@ -12,10 +12,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from serving.gateway.messages import Answer, Call, ErrorFrame, Message, Ready, Start, Tempo
+from serving.gateway.frames import Adopt, Answer, Call, ErrorFrame, Move, Ready, Release, Start, Tempo
+from serving.gateway.messages import Message
 
-_CLIENT_FRAMES: tuple[type[Message], ...] = (Start, Call, Tempo)
-_SERVER_FRAMES: tuple[type[Message], ...] = (Ready, Answer, ErrorFrame)
+_CLIENT_FRAMES: tuple[type[Message], ...] = (Start, Call, Tempo, Adopt)
+_SERVER_FRAMES: tuple[type[Message], ...] = (Ready, Answer, Release, Move, ErrorFrame)
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }

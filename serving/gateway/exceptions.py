@@ -2,17 +2,20 @@
 
 KakeaiError                     one clear sentence for the user
 └── GatewayError                with an HTTP status, a title and, where there is one, the field at fault
-    ├── InvalidRequest          422  the caller: a value
     ├── MalformedRequest        400  the caller: not JSON at all
+    ├── Unauthorized            401  the caller: no token, or one that is not known
+    ├── ForeignOrigin           403  the caller: a page of a site that is not allowed
+    ├── NotAcceptable           406  the caller: an answer of a kind nobody here writes
     ├── RequestTooSlow          408  the caller: the body did not arrive in time
+    ├── OutOfTurn               409  the caller: a frame the session does not expect now
     ├── RequestTooLarge         413  the caller: a body over the limit
     ├── UnsupportedMediaType    415  the caller: a body of a kind nobody here reads
-    ├── NotAcceptable           406  the caller: an answer of a kind nobody here writes
-    ├── OutOfTurn               409  the caller: a frame the session does not expect now
+    ├── InvalidRequest          422  the caller: a value
+    ├── TooMany                 429  the caller: as many at once as one client may have
     ├── Overloaded              503  the gateway: as many at once as it is set to bear
     ├── NotReady                503  the gateway: it is going, or nothing can answer yet
     └── ModelServerError
-        ├── ModelNotFound           404  the caller, or nothing was released under that name
+        ├── ModelNotFound           404  the caller, or nothing was released under that name or number
         ├── RequestRefused          422  the model server does not take this input
         ├── ModelServerUnavailable  503  nobody listens there, or it is overloaded
         ├── ModelServerTooSlow      504  no answer before the deadline
@@ -35,114 +38,90 @@ class GatewayError(KakeaiError):
     title: ClassVar[str] = "Something went wrong"
     headers: ClassVar[Mapping[str, str]] = {}
 
+    def __init_subclass__(
+        cls, status: int | None = None, title: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Take a kind's status, title and headers from its first line; what is left out is inherited."""
+        super().__init_subclass__()
+        for name, value in (("status", status), ("title", title), ("headers", headers)):
+            if value is not None:
+                setattr(cls, name, value)
+
     def __init__(self, sentence: str, field: str | None = None) -> None:
         """One clear sentence for the client."""
         super().__init__(sentence)
         self.field = field
 
 
-class InvalidRequest(GatewayError):
-    """A value that cannot be used."""
-
-    status = 422
-    title = "Invalid request"
-
-
-class MalformedRequest(GatewayError):
+class MalformedRequest(GatewayError, status=400, title="Malformed request"):
     """A body or frame that is not JSON."""
 
-    status = 400
-    title = "Malformed request"
+
+class Unauthorized(
+    GatewayError, status=401, title="Unauthorized", headers={"WWW-Authenticate": 'Bearer realm="kakeai"'}
+):
+    """A request without a token that the gateway knows."""
 
 
-class RequestTooSlow(GatewayError):
-    """A body that did not arrive in time."""
-
-    status = 408
-    title = "Request too slow"
-    headers = _GOOD_BYE
+class ForeignOrigin(GatewayError, status=403, title="Origin not allowed"):
+    """A socket opened by a page of a site that is not allowed to."""
 
 
-class RequestTooLarge(GatewayError):
-    """A body over the limit."""
-
-    status = 413
-    title = "Request too large"
-    headers = _GOOD_BYE
-
-
-class UnsupportedMediaType(GatewayError):
-    """A body of a kind that no route reads."""
-
-    status = 415
-    title = "Unsupported media type"
-
-
-class NotAcceptable(GatewayError):
+class NotAcceptable(GatewayError, status=406, title="Not acceptable"):
     """An answer wanted in a kind that no route writes."""
 
-    status = 406
-    title = "Not acceptable"
+
+class RequestTooSlow(GatewayError, status=408, title="Request too slow", headers=_GOOD_BYE):
+    """A body that did not arrive in time."""
 
 
-class OutOfTurn(GatewayError):
+class OutOfTurn(GatewayError, status=409, title="Out of turn"):
     """A frame that the session does not expect in its present state."""
 
-    status = 409
-    title = "Out of turn"
+
+class RequestTooLarge(GatewayError, status=413, title="Request too large", headers=_GOOD_BYE):
+    """A body over the limit."""
 
 
-class Overloaded(GatewayError):
+class UnsupportedMediaType(GatewayError, status=415, title="Unsupported media type"):
+    """A body of a kind that no route reads."""
+
+
+class InvalidRequest(GatewayError, status=422, title="Invalid request"):
+    """A value that cannot be used."""
+
+
+class TooMany(GatewayError, status=429, title="Too many at once", headers=_SOON):
+    """One client has as many requests or sessions under way as it may."""
+
+
+class Overloaded(GatewayError, status=503, title="Too busy", headers=_SOON):
     """As many requests or sessions are under way as the gateway is set to bear."""
 
-    status = 503
-    title = "Too busy"
-    headers = _SOON
 
-
-class NotReady(GatewayError):
+class NotReady(GatewayError, status=503, title="Not ready", headers=_SOON):
     """The gateway is shutting down, or the model has no version that can answer."""
-
-    status = 503
-    title = "Not ready"
-    headers = _SOON
 
 
 class ModelServerError(GatewayError):
     """The model server could not answer."""
 
 
-class ModelNotFound(ModelServerError):
-    """The model server has no such model."""
-
-    status = 404
-    title = "No such model"
+class ModelNotFound(ModelServerError, status=404, title="No such model"):
+    """The model server has no such model, or no such version of it."""
 
 
-class RequestRefused(ModelServerError):
+class RequestRefused(ModelServerError, status=422, title="The model refused the request"):
     """The model does not take this input."""
 
-    status = 422
-    title = "The model refused the request"
 
-
-class ModelServerUnavailable(ModelServerError):
+class ModelServerUnavailable(ModelServerError, status=503, title="Model server unavailable", headers=_SOON):
     """Nobody answers at the model server's address, or it has no room."""
 
-    status = 503
-    title = "Model server unavailable"
-    headers = _SOON
 
-
-class ModelServerTooSlow(ModelServerError):
+class ModelServerTooSlow(ModelServerError, status=504, title="Model server too slow"):
     """No answer before the deadline."""
 
-    status = 504
-    title = "Model server too slow"
 
-
-class ModelServerFault(ModelServerError):
+class ModelServerFault(ModelServerError, status=502, title="Model server fault"):
     """The model server failed, or answered with something that is no melody."""
-
-    status = 502
-    title = "Model server fault"

@@ -1,39 +1,95 @@
 """What every route needs: the settings, the model server, the cards, the doors."""
 
-from dataclasses import dataclass
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
 from starlette.requests import HTTPConnection
 
+from kakeai.music.melody import NO_EVENT
 from serving.gateway.admission import Admission
 from serving.gateway.ask import Ask, Reply
 from serving.gateway.backend import Backend
+from serving.gateway.canary import label_for
 from serving.gateway.cards import Cards
-from serving.gateway.exceptions import InvalidRequest
+from serving.gateway.exceptions import GatewayError, InvalidRequest, NotReady
 from serving.gateway.metrics import Metrics
+from serving.gateway.request_id import request_id
 from serving.gateway.settings import Settings
 
 
-@dataclass
 class Gateway:
     """One running gateway. It keeps nothing that a restart loses: sessions live with their clients."""
 
-    settings: Settings
-    metrics: Metrics
-    backend: Backend
-    cards: Cards
-    answers: Admission
-    sessions: Admission
-    draining: bool = False
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """A gateway whose doors are open. To be made inside a running event loop."""
+        self.settings = settings
+        self.metrics = metrics
+        self.backend = Backend(settings, metrics)
+        self.cards = Cards(settings.store, settings.status_seconds)
+        self.answers = Admission("answers", settings.max_answers, settings.max_client_answers, metrics.shed)
+        self.sessions = Admission(
+            "sessions", settings.max_sessions, settings.max_client_sessions, metrics.shed
+        )
+        metrics.in_flight.set_function(lambda: self.answers.inside)
+        self.draining = False
+        self.closed = False
+        self.listening: set[asyncio.Timeout] = (
+            set()
+        )  # of the sessions that wait for their client's next frame
+        self._proved: int | None = None
+        self._newest: dict[tuple[str, str | None], tuple[float, int | None]] = {}
 
-    async def answer(self, ask: Ask, door: str) -> Reply:
+    def label(self, model: str, name: str) -> str | None:
+        """The version label for a session or request called ``name``: only the default model has canaries."""
+        return label_for(name, self.settings.canary_share) if model == self.settings.model else None
+
+    async def answer(self, ask: Ask, door: str, host: str | None) -> list[Reply]:
         """Let the model answer. ``door`` is the way the request came in, for the metrics.
 
-        Raises Overloaded, or a ModelServerError.
+        Raises Overloaded, TooMany, or a ModelServerError.
         """
-        with self.answers.admit():
-            reply = await self.backend.generate(ask)
-        self.metrics.answers.labels(door).inc()
-        return reply
+        if ask.version is None:
+            ask = replace(ask, label=self.label(ask.model, request_id.get()))
+        with self.answers.admit(host):
+            replies = await self.backend.generate(ask)
+        for reply in replies:
+            self.metrics.answered(door, ask.model, ask.primer, reply.melody)
+        return replies
+
+    async def ready_version(self) -> int:
+        """The version of the default model that answers now. Raises NotReady or a ModelServerError.
+
+        Each version is tried once; after that its state is asked for alone, or a busy model server would look
+        like none.
+        """
+        if self.draining:
+            raise NotReady("The gateway is shutting down.")
+        model = self.settings.model
+        version = await self.backend.version(model)
+        if version != self._proved:
+            silence = np.full(1, NO_EVENT, np.int8)
+            await self.backend.generate(Ask(model, version, silence, steps=1, temperature=1.0, seeds=(0,)))
+            self._proved = version
+        return version
+
+    async def newest(self, model: str, label: str | None) -> int | None:
+        """The newest version of a model, or the one with a label, as it was a few seconds ago at most."""
+        asked_at, version = self._newest.get((model, label), (-np.inf, None))
+        if time.monotonic() - asked_at >= self.settings.release_seconds:
+            self._newest[model, label] = time.monotonic(), version  # others need not ask meanwhile
+            with suppress(GatewayError):
+                version = await self.backend.version(model, label)
+            self._newest[model, label] = time.monotonic(), version
+        return version
+
+    def move_sessions(self) -> None:
+        """Let no session in any more, and end those that are open, each after the answer under way."""
+        self.closed = True
+        for deadline in self.listening:
+            deadline.reschedule(0.0)
 
     def check_notes(self, count: int, field: str = "notes") -> None:
         """Raise InvalidRequest for a phrase of more notes than allowed."""
@@ -43,10 +99,10 @@ class Gateway:
             )
 
     def check_steps(self, steps: int, field: str) -> None:
-        """Raise InvalidRequest for an answer longer than allowed."""
-        if steps > self.settings.max_steps:
+        """Raise InvalidRequest for an answer longer than allowed, or of no length."""
+        if not 1 <= steps <= self.settings.max_steps:
             raise InvalidRequest(
-                f"{field} asks for {steps} sixteenths; an answer may have {self.settings.max_steps}.",
+                f"{field} asks for {steps} sixteenths; an answer may have 1 to {self.settings.max_steps}.",
                 field=field,
             )
 
@@ -54,3 +110,8 @@ class Gateway:
 def gateway_of(connection: HTTPConnection) -> Gateway:
     """The gateway that a request or socket came to."""
     return connection.app.state.gateway
+
+
+def host_of(connection: HTTPConnection) -> str | None:
+    """The client's address; behind a trusted proxy, the one that the proxy tells."""
+    return connection.client.host if connection.client else None

@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the headers above to every HTTP response."""
+    """ASGI middleware that adds the headers above to every HTTP response that has none of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap ``app``."""
@@ -41,7 +41,9 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -3,9 +3,19 @@
 import json
 import logging
 
+from serving.gateway.request_id import request_id
 from serving.gateway.settings import Settings
 
-_PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_PLAIN = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
+
+
+class PlainLines(logging.Formatter):
+    """One line for each record, with the request's id if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        record.request = f" [{name}]" if (name := request_id.get()) else ""
+        return super().format(record)
 
 
 class JsonLines(logging.Formatter):
@@ -19,6 +29,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if name := request_id.get():
+            entry["request"] = name
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
@@ -27,7 +39,7 @@ class JsonLines(logging.Formatter):
 def configure_logs(settings: Settings) -> None:
     """Set up the process's log."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if settings.log_json else logging.Formatter(_PLAIN))
+    handler.setFormatter(JsonLines() if settings.log_json else PlainLines(_PLAIN))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # uvicorn tells of every start, stop and opened socket; the gateway says what matters of that itself.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -3,14 +3,21 @@
 import logging
 import time
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kakeai.music.listening import sound
 
 requests_log = logging.getLogger("serving.gateway.requests")
 
 # From a small model on a warm server to the deadline; a sixteenth at 120 quarter notes a minute is 0.125 s.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+KEYBOARD = range(21, 109)  # pitches of a piano's 88 keys; what lies beyond is out of a player's reach
+HEARD_STEPS = 64  # of what came before, in which an answer may repeat: four bars of 4/4
 
 
 class Metrics:
@@ -20,30 +27,65 @@ class Metrics:
         """All figures, at nought."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
-            "kakeai_http_requests", "HTTP requests.", ["method", "route", "status"], registry=self.registry
+        self.requests = self._counter("http_requests", "HTTP requests.", "method", "route", "status")
+        self.request_seconds = self._histogram(
+            "http_request_seconds", "Time to answer a request.", _SECONDS, "route", "model"
         )
-        self.request_seconds = Histogram(
-            "kakeai_http_request_seconds",
-            "Time to answer a request.",
-            ["route"],
-            registry=self.registry,
-            buckets=_SECONDS,
-        )
-        self.model_server_seconds = Histogram(
-            "kakeai_model_server_seconds",
+        self.model_server_seconds = self._histogram(
+            "model_server_seconds",
             "Time the model server took, by call and gRPC status.",
-            ["call", "code"],
-            registry=self.registry,
-            buckets=_SECONDS,
+            _SECONDS,
+            "call",
+            "model",
+            "code",
         )
-        self.answers = Counter(
-            "kakeai_answers",
-            "Melodies answered, by the way they were asked for.",
-            ["door"],
-            registry=self.registry,
+        self.in_flight = self._gauge("answers_in_flight", "Answers under way at the model server.")
+        self.shed = self._counter(
+            "shed", "Requests and sessions turned away at once, and whose limit it was.", "what", "limit"
         )
-        self.sessions = Gauge("kakeai_sessions_open", "Sessions open now.", registry=self.registry)
+        self.sessions = self._gauge("sessions_open", "Sessions open now.")
+        self.turns = self._counter(
+            "session_turns",
+            "Turns answered in sessions: ready before they began, late, or untimed where no due was given.",
+            "timing",
+        )
+        self.answers = self._counter(
+            "answers", "Melodies answered, by the way they were asked for.", "door", "model"
+        )
+        self.steps = self._counter("answer_steps", "Sixteenths generated.", "model")
+        self.silent = self._counter("silent_answers", "Answers without a note.", "model")
+        self.notes = self._counter(
+            "answer_notes", "Notes generated, on and off the 88 keys of a piano.", "model", "range"
+        )
+        self.repetition = self._histogram(
+            "answer_repetition",
+            "Share of an answer's bar-long stretches that were played shortly before, note for note.",
+            _SHARES,
+            "model",
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"kakeai_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"kakeai_{name}", text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"kakeai_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+    def answered(self, door: str, model: str, primer: np.ndarray, melody: np.ndarray) -> None:
+        """Note an answer, int8[steps], to a primer, int8[primer]; ``door`` is the way it was asked for."""
+        self.answers.labels(door, model).inc()
+        self.steps.labels(model).inc(melody.size)
+        pitches = melody[melody >= 0]
+        if not pitches.size:
+            self.silent.labels(model).inc()
+        outside = int(np.count_nonzero((pitches < KEYBOARD.start) | (pitches >= KEYBOARD.stop)))
+        self.notes.labels(model, "inside").inc(pitches.size - outside)
+        self.notes.labels(model, "outside").inc(outside)
+        heard = primer[-HEARD_STEPS:]
+        repetition = sound(np.concatenate([heard, melody]), heard.size).repetition
+        self.repetition.labels(model).observe(repetition)
 
 
 class RequestMetrics:
@@ -74,8 +116,9 @@ class RequestMetrics:
             seconds = time.perf_counter() - started
             # The route's pattern, not the path: whoever asks for odd paths must not make the metrics grow.
             route = getattr(scope.get("route"), "path", "") or "other"
+            model = scope.get("state", {}).get("model", "")  # the one that answered, if any did
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.metrics.requests.labels(method, route, status).inc()
-            self.metrics.request_seconds.labels(route).observe(seconds)
+            self.metrics.request_seconds.labels(route, model).observe(seconds)
             if self.log:
                 requests_log.info("%s %s %d %.1f ms", method, scope["path"], status, seconds * 1e3)

@@ -1,12 +1,11 @@
-"""Notes to primers and melodies to notes: pure functions."""
+"""Notes to primers: pure functions."""
 
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from kakeai.music.melody import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, notes_from_melody
-from serving.gateway.messages import DEFAULT_VELOCITY
+from kakeai.music.melody import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER
 
 # How much of the past a model hears. Training melodies end at 512 steps (Magenta's extraction, `max_steps`),
 # so no model has learnt to make use of more.
@@ -16,6 +15,37 @@ PRIMER_STEPS = 512
 def steps_at(seconds: float, qpm: float) -> int:
     """The step of the grid nearest to a time, halves up as note-seq rounds."""
     return math.floor(seconds * (STEPS_PER_QUARTER * qpm / 60.0) + 0.5)
+
+
+def top_voice(notes: np.ndarray, qpm: float) -> np.ndarray:
+    """The notes that a melody is made of, NOTE[n] → NOTE[m]: of several voices the top one.
+
+    Left out is a note that begins on one step with a higher one, or has a higher one over more than half of it
+    (less than that is legato).
+    """
+    starts, ends = _steps(notes, qpm)
+    if (np.sort(starts)[1:] >= np.sort(ends)[:-1]).all():
+        return notes
+    covered = np.zeros(int(ends.max()), bool)  # steps at which a higher note sounds
+    begun = np.zeros(int(ends.max()), bool)  # steps at which one begins
+    heard = np.zeros(notes.size, bool)
+    for pitch in np.unique(notes["pitch"])[::-1]:
+        group = np.flatnonzero(notes["pitch"] == pitch)
+        for note in group:
+            under = np.count_nonzero(covered[starts[note] : ends[note]])
+            heard[note] = not begun[starts[note]] and 2 * under <= ends[note] - starts[note]
+            begun[starts[note]] = True
+        for note in group:
+            covered[starts[note] : ends[note]] = True
+    return notes[heard]
+
+
+def _steps(notes: np.ndarray, qpm: float) -> tuple[np.ndarray, np.ndarray]:
+    """The steps where notes begin and end, int64[n] each; a note takes one at least."""
+    per_second = STEPS_PER_QUARTER * qpm / 60.0
+    starts = np.floor(notes["start"] * per_second + 0.5).astype(np.int64)
+    ends = np.floor(notes["end"] * per_second + 0.5).astype(np.int64)
+    return starts, np.maximum(ends, starts + 1)
 
 
 def end_of(notes: np.ndarray) -> float:
@@ -62,13 +92,3 @@ def worth_keeping(melodies: list[np.ndarray]) -> list[np.ndarray]:
     steps = np.cumsum([melody.size for melody in reversed(melodies)])
     enough = int(np.searchsorted(steps, PRIMER_STEPS, side="right")) + 1
     return melodies[-enough:]
-
-
-def mean_velocity(notes: np.ndarray) -> int:
-    """How hard the player struck, on average, 1..127; the default without notes."""
-    return round(float(notes["velocity"].mean())) if notes.size else DEFAULT_VELOCITY
-
-
-def notes_in_reply(melody: np.ndarray, qpm: float, call: np.ndarray) -> np.ndarray:
-    """The notes of a melody at the tempo and the loudness of the call that it answers."""
-    return notes_from_melody(melody, qpm, mean_velocity(call))

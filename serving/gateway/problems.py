@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,7 +18,16 @@ from serving.gateway.messages import Problem
 MEDIA_TYPE = "application/problem+json"
 
 # Parts of a location that say where FastAPI or a union looked, not what the client wrote.
-_PLACES = {"body", "query", "path", "header", "start", "call", "tempo"}
+_PLACES = {"body", "query", "path", "header", "start", "call", "tempo", "adopt"}
+
+# What OpenAPI says of every route's errors.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, text in (("4XX", "The caller's fault."), ("5XX", "Not the caller's fault."))
+}
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +68,7 @@ def _invalid(errors: Sequence[ErrorDetails]) -> Problem:
         return Problem(
             title=InvalidRequest.title,
             status=InvalidRequest.status,
-            detail="type is one of start, call and tempo.",
+            detail="type is one of start, call, tempo and adopt.",
             field="type",
         )
     field = _field(first["loc"])
@@ -90,10 +100,17 @@ def problem_response(error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of ``app`` leave as problem details."""
+    """Let every error of ``app`` leave as problem details, and OpenAPI know them."""
 
     async def handle(request: Request, error: Exception) -> Response:
         return problem_response(error)
 
     for kind in (KakeaiError, RequestValidationError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
+
+    def openapi() -> dict[str, Any]:
+        api = FastAPI.openapi(app)
+        api.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return api
+
+    app.openapi = openapi

@@ -11,16 +11,18 @@ from fastapi import FastAPI
 from kakeai.errors import KakeaiError
 from serving.gateway.app import create_app
 from serving.gateway.logs import configure_logs
+from serving.gateway.patience import limit_sending, patient_protocol
 from serving.gateway.settings import Settings, variable
 
 log = logging.getLogger(__name__)
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn, but readiness goes first.
+    """uvicorn, but readiness goes first and sessions are told to move.
 
-    After a signal to stop, /readyz is false for a while before the port closes, so that a load balancer hears
-    of it in time. A second signal ends the wait.
+    After a signal to stop, /readyz is false for a while, so that a load balancer hears of it in time. Then
+    sessions end, each after the answer under way, and when all have gone or their time is over, the port
+    closes. A second signal ends the wait.
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
@@ -28,9 +30,12 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=patient_protocol(settings.request_seconds),
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 ws_max_size=settings.max_body_bytes,
                 # A frame of a few bytes could unfold to any size; and phrases are small.
                 ws_per_message_deflate=False,
@@ -39,20 +44,24 @@ class GatewayServer(uvicorn.Server):
         )
         self._app = app
         self._drain_seconds = settings.drain_seconds
-        self._exit_at: float | None = None
+        self._shutdown_seconds = settings.shutdown_seconds
+        self._drained_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; on a second signal, leave at once."""
-        if self._exit_at is not None:
+        if self._drained_at is not None:
             super().handle_exit(sig, frame)
             return
-        self._exit_at = time.monotonic() + self._drain_seconds
+        self._drained_at = time.monotonic() + self._drain_seconds
         self._app.state.gateway.draining = True
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second: time to go?"""
-        if self._exit_at is not None and time.monotonic() >= self._exit_at:
-            self.should_exit = True
+        if self._drained_at is not None and (over := time.monotonic() - self._drained_at) >= 0:
+            gateway = self._app.state.gateway
+            gateway.move_sessions()
+            if not gateway.sessions.inside or over >= self._shutdown_seconds:
+                self.should_exit = True
         return await super().on_tick(counter)
 
 
@@ -66,6 +75,7 @@ def listen(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        limit_sending(listener, settings.send_seconds)
     except OSError as error:
         raise KakeaiError(
             f"Cannot listen on {here} ({error.strerror}): stop what listens there, "

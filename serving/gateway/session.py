@@ -1,7 +1,7 @@
 """A session of call and response as a state machine, without a socket.
 
-    NEW ──start──► READY ──call──► ANSWERING ──answered, failed──► READY
-                   READY ──tempo─► READY
+    NEW ──start──► READY ──call──────────► ANSWERING ──answered, failed──► READY
+                   READY ──tempo, adopt──► READY
 
 The dialogue is one melody line that both voices share; each turn keeps the steps it was played on, whatever
 the tempo does later. All of it can be rebuilt from the turns that the client has seen, so a client that loses
@@ -14,17 +14,19 @@ from enum import Enum
 import numpy as np
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.ask import Ask, Reply, seed_or_draw
+from serving.gateway.ask import Ask, Reply, seeds
+from serving.gateway.dynamics import sounded
 from serving.gateway.exceptions import OutOfTurn
-from serving.gateway.messages import Answer, Call, Note, Start, Tempo, note_columns, note_list
-from serving.gateway.phrase import line, notes_in_reply, recent, worth_keeping
+from serving.gateway.frames import Answer, Call, Start, Tempo
+from serving.gateway.messages import note_columns, note_list
+from serving.gateway.phrase import line, recent, top_voice, worth_keeping
 
 
 class State(Enum):
     """Where a session stands; the value says what it waits for."""
 
     NEW = "a start"
-    READY = "a call or a tempo"
+    READY = "a call, a tempo or an adopt"
     ANSWERING = "its model"
 
 
@@ -32,16 +34,21 @@ class State(Enum):
 class _Pending:
     call: Call
     ask: Ask
+    voice: np.ndarray  # NOTE[n], what the model hears of the call
     dialogue: list[np.ndarray]  # as it will be once the call is answered, but for the answer
 
 
 class Session:
-    """The dialogue of one player with one model. Raises OutOfTurn for a move its state does not allow."""
+    """The dialogue of one player with one version of a model.
+
+    Raises OutOfTurn for a move that its state does not allow.
+    """
 
     def __init__(self) -> None:
         """A session that waits for its start."""
         self.state = State.NEW
-        self._model = ""
+        self.model = ""
+        self.version = 0
         self._qpm = 0.0
         self._steps_per_bar = 0
         self._dialogue: list[np.ndarray] = []
@@ -54,14 +61,18 @@ class Session:
         if self.state is not state:
             raise OutOfTurn(f"A {move} came, but the session waits for {self.state.value}.", field="type")
 
-    def start(self, start: Start, model: str) -> None:
+    def start(self, start: Start, model: str, version: int) -> None:
         """Open the session, with the turns of an earlier one if there are any."""
         self.expect(State.NEW, "start")
-        self._model = model
+        self.model = model
+        self.version = version
         self._qpm = start.qpm
         self._steps_per_bar = start.beats_per_bar * STEPS_PER_QUARTER
         self._dialogue = worth_keeping(
-            [self._melody(turn.notes, turn.bars, turn.qpm or start.qpm) for turn in start.history]
+            [
+                self._melody(note_columns(turn.notes), turn.bars, turn.qpm or start.qpm)
+                for turn in start.history
+            ]
         )
         self.state = State.READY
 
@@ -69,6 +80,11 @@ class Session:
         """Change the tempo of the turns to come."""
         self.expect(State.READY, "tempo")
         self._qpm = tempo.qpm
+
+    def adopt(self, version: int) -> None:
+        """Let another version of the model give the answers to come."""
+        self.expect(State.READY, "adopt")
+        self.version = version
 
     def call(self, call: Call) -> Ask:
         """Take the player's bars; the whole dialogue so far, they included, asks for the answer.
@@ -80,15 +96,17 @@ class Session:
         if self._last_turn is not None and call.turn < self._last_turn:
             raise OutOfTurn(f"Turn {call.turn} is past; the last one was {self._last_turn}.", field="turn")
         past = self._before_last_turn if call.turn == self._last_turn else self._dialogue
-        dialogue = [*past, self._melody(call.notes, call.bars, self._qpm)]
+        notes = note_columns(call.notes)
+        dialogue = [*past, self._melody(notes, call.bars, self._qpm)]
         ask = Ask(
-            model=self._model,
+            model=self.model,
+            version=self.version,
             primer=recent(line(dialogue), self._steps_per_bar),
             steps=call.answer_bars * self._steps_per_bar,
             temperature=call.temperature,
-            seed=seed_or_draw(call.seed),
+            seeds=seeds(call.seed),
         )
-        self._pending = _Pending(call, ask, dialogue)
+        self._pending = _Pending(call, ask, top_voice(notes, self._qpm), dialogue)
         self.state = State.ANSWERING
         return ask
 
@@ -96,8 +114,9 @@ class Session:
         """Take the model's answer into the dialogue, as the client will see it."""
         self.expect(State.ANSWERING, "reply")
         assert self._pending is not None
-        call, ask = self._pending.call, self._pending.ask
-        notes = note_list(notes_in_reply(reply.melody, self._qpm, note_columns(call.notes)))
+        call, ask, voice = self._pending.call, self._pending.ask, self._pending.voice
+        call_steps = call.bars * self._steps_per_bar
+        notes = sounded(reply.melody, self._qpm, voice, call_steps, call.dynamics)
         self._before_last_turn = self._pending.dialogue[:-1]
         self._dialogue = worth_keeping(
             [*self._pending.dialogue, self._melody(notes, call.answer_bars, self._qpm)]
@@ -108,9 +127,10 @@ class Session:
         return Answer(
             turn=call.turn,
             bars=call.answer_bars,
-            notes=notes,
-            take=reply.take(ask),
+            notes=note_list(notes),
+            take=reply.take(ask, self._qpm, ask.primer.size, call.dynamics),
             log_likelihood=reply.log_likelihood,
+            polyphonic=voice.size < len(call.notes),
         )
 
     def failed(self) -> None:
@@ -119,5 +139,5 @@ class Session:
         self._pending = None
         self.state = State.READY
 
-    def _melody(self, notes: list[Note], bars: int, qpm: float) -> np.ndarray:
-        return melody_from_notes(note_columns(notes), qpm, bars * self._steps_per_bar)
+    def _melody(self, notes: np.ndarray, bars: int, qpm: float) -> np.ndarray:
+        return melody_from_notes(top_voice(notes, qpm), qpm, bars * self._steps_per_bar)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kakeai.errors import KakeaiError
 
@@ -13,6 +13,16 @@ _PAGE = Path(__file__).parents[1] / "web" / "dist"
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/\d+)?$")]
+_Origin = Annotated[str, Field(pattern=r"^(https?://[^/\s]+|\*)$")]
+
+
+def _words(value: object) -> object:
+    return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value
+
+
+_List = (NoDecode, BeforeValidator(_words))  # several in one variable, with commas or blanks between them
 
 
 class Settings(BaseSettings):
@@ -33,10 +43,28 @@ class Settings(BaseSettings):
         description="Model store (folder or gs:// bucket), read for the models' cards; none: no cards.",
     )
 
+    canary_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of sessions that play with the version labelled canary, the others with stable; "
+        "0: labels are not used.",
+    )
+
     predict_seconds: _Seconds = Field(default=10.0, description="Seconds to wait for the model's answer.")
+    hedge_seconds: _Seconds | None = Field(
+        default=None,
+        description="Seconds after which an answer is asked for a second time; none: never.",
+    )
     status_seconds: _Seconds = Field(default=2.0, description="Seconds to wait for a model's status or card.")
-    body_seconds: _Seconds = Field(
-        default=10.0, description="Seconds within which a request's body must arrive."
+    release_seconds: _Seconds = Field(
+        default=5.0, description="Seconds after which a session's gateway looks for a newer version again."
+    )
+    request_seconds: _Seconds = Field(
+        default=10.0, description="Seconds within which a request's head must arrive, and then its body."
+    )
+    send_seconds: _Seconds = Field(
+        default=20.0, description="Seconds that a client may let what was sent to it lie; Linux only."
     )
     session_idle_seconds: _Seconds = Field(
         default=1800.0,
@@ -48,7 +76,7 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds between the signal to stop, when /readyz turns false, and closing the port.",
     )
-    shutdown_seconds: _Count = Field(default=20, description="Seconds that requests under way get to end.")
+    shutdown_seconds: _Count = Field(default=20, description="Seconds that answers under way get to end.")
 
     max_body_bytes: _Count = Field(
         default=1 << 20, description="Bytes that a body or a session's frame may have."
@@ -60,6 +88,25 @@ class Settings(BaseSettings):
     )
     max_sessions: _Count = Field(
         default=1000, description="Sessions open at once; beyond it the gateway says 503."
+    )
+    max_client_answers: _Count | None = Field(
+        default=None, description="Answers under way at once for one client; beyond it the gateway says 429."
+    )
+    max_client_sessions: _Count | None = Field(
+        default=None, description="Sessions open at once for one client; beyond it the gateway says 429."
+    )
+    trusted_proxies: Annotated[tuple[_Network, ...], *_List] = Field(
+        default=(), description="Addresses or networks whose X-Forwarded-For tells the client's address."
+    )
+    tokens: Annotated[tuple[_Sha256, ...], *_List] = Field(
+        default=(),
+        description="SHA-256 of each bearer token that /v1 and /predict accept; none: they are open. "
+        "`python -m serving.gateway --new-token` makes one.",
+    )
+    origins: Annotated[tuple[_Origin, ...], *_List] = Field(
+        default=(),
+        description="Origins besides its own whose pages may use the gateway, such as https://example.org; "
+        "* for all.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -93,6 +140,6 @@ def settings_help() -> str:
     """A table of all settings: variable, default, meaning."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f" [{field.default}]"
+        default = "" if field.default in (None, ()) else f" [{field.default}]"
         rows.append(f"  {variable(name)}{default}\n      {field.description}")
     return "\n".join(rows)

@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from serving.gateway.exceptions import NotReady
 from serving.gateway.gateway import gateway_of
 
 router = APIRouter()
@@ -17,11 +16,9 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> dict[str, str | int]:
-    """Whether a request would be answered now: the default model has a version, and nobody said stop."""
+    """Whether a request would be answered now: the default model answers, and nobody said stop."""
     gateway = gateway_of(request)
-    if gateway.draining:
-        raise NotReady("The gateway is shutting down.")
-    version = await gateway.backend.version(gateway.settings.model)
+    version = await gateway.ready_version()
     return {"status": "ready", "model": gateway.settings.model, "version": version}
 
 

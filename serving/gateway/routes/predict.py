@@ -6,12 +6,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from kakeai.music.midi import Track, write_midi
-from serving.gateway.ask import Ask, seed_or_draw
+from serving.gateway.ask import Ask, seeds
 from serving.gateway.bodies import notes_of, qpm_of, read_body, read_score
 from serving.gateway.duet import call_and_steps, midi_bytes
-from serving.gateway.gateway import gateway_of
+from serving.gateway.dynamics import sounded
+from serving.gateway.gateway import gateway_of, host_of
 from serving.gateway.messages import MAX_PHRASE_SECONDS
-from serving.gateway.phrase import notes_in_reply, recent
+from serving.gateway.phrase import recent
 
 router = APIRouter()
 
@@ -32,14 +33,23 @@ async def predict(
     The answer is a MIDI file with the call's melody and, shortly after its end, the model's.
     """
     gateway = gateway_of(request)
+    gateway.answers.check(host_of(request))
     score = await read_score(midi_bytes(await read_body(request, gateway.settings)))
     notes, qpm = notes_of(score), qpm_of(score)
     gateway.check_notes(notes.size, "body")
     call, steps = call_and_steps(notes, qpm, duration)
     gateway.check_steps(steps, "duration")
-    ask = Ask(gateway.settings.model, recent(call), steps, temperature=1.0, seed=seed_or_draw(None))
-    reply = await gateway.answer(ask, "predict")
-    both = notes_in_reply(np.concatenate([call, reply.melody]), qpm, notes)
+    ask = Ask(
+        model=gateway.settings.model,
+        version=None,
+        primer=recent(call),
+        steps=steps,
+        temperature=1.0,
+        seeds=seeds(None),
+    )
+    [reply] = await gateway.answer(ask, "predict", host_of(request))
+    request.state.model = ask.model
+    both = sounded(np.concatenate([call, reply.melody]), qpm, notes, call.size, "flat")
     return Response(
         write_midi([Track(_TRACK, both)], qpm),
         media_type="audio/midi",

@@ -19,7 +19,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from serving.gateway import tensorflow_protos as protos
 from serving.gateway import tensors
 from serving.gateway.app import create_app
-from serving.gateway.server import GatewayServer
+from serving.gateway.server import GatewayServer, listen
 from serving.gateway.settings import Settings
 
 with warnings.catch_warnings():  # what the oracles' own imports warn of is not ours to mend
@@ -35,8 +35,11 @@ class Asked:
     """One Predict request as the peer understood it."""
 
     model: str
+    version: int | None
+    label: str
     signature: str
     inputs: dict[str, np.ndarray]
+    metadata: dict[str, str | bytes]
 
     @property
     def primer(self) -> list[int]:
@@ -51,6 +54,7 @@ class StandIn(
 
     address: str = ""
     states: dict[str, dict[int, str]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     failure: tuple[grpc.StatusCode, str] | None = None
     spoil: Callable[[Any], None] = lambda response: None
@@ -59,6 +63,7 @@ class StandIn(
 
     def reset(self) -> None:
         self.states = {"kakeai": {1: "END", 3: "AVAILABLE", 2: "AVAILABLE", 4: "LOADING"}}
+        self.labels = {}
         self.asked.clear()
         self.failure = None
         self.spoil = lambda response: None
@@ -68,23 +73,33 @@ class StandIn(
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         name = request.model_spec.name
         inputs = {key: tensors.array(value) for key, value in request.inputs.items()}
-        self.asked.append(Asked(name, request.model_spec.signature_name, inputs))
+        spec = request.model_spec
+        wanted = spec.version.value if spec.HasField("version") else None
+        metadata = {entry.key: entry.value for entry in context.invocation_metadata()}
+        self.asked.append(Asked(name, wanted, spec.version_label, spec.signature_name, inputs, metadata))
         self.was_asked.release()
         self.may_answer.wait(WAIT_SECONDS)
         if self.failure:
             context.abort(*self.failure)
         if name not in self.states:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})")
+        available = [version for version, state in self.states[name].items() if state == "AVAILABLE"]
+        version = self.labels.get(spec.version_label, max(available)) if wanted is None else wanted
+        if version not in available:
+            context.abort(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Specific({name}, {version})"
+            )
         response = protos.PredictResponse()
         response.model_spec.name = name
-        response.model_spec.version.value = 3
-        steps = int(inputs["steps"][0])
+        response.model_spec.version.value = version
+        rows, steps = len(inputs["seed"]), int(inputs["steps"][0])
         melody = response.outputs["melody"]  # value by value, as servers may send it
         melody.dtype = protos.DT_INT32
-        melody.tensor_shape.dim.add(size=1)
+        melody.tensor_shape.dim.add(size=rows)
         melody.tensor_shape.dim.add(size=steps)
-        melody.int_val.extend(np.resize(self.asked[-1].primer, steps).tolist())
-        response.outputs["log_likelihood"].CopyFrom(tensors.tensor(np.array([-0.5 * steps], np.float32)))
+        melody.int_val.extend(np.tile(np.resize(self.asked[-1].primer, steps), rows).tolist())
+        log_likelihoods = np.full(rows, -0.5 * steps, np.float32)
+        response.outputs["log_likelihood"].CopyFrom(tensors.tensor(log_likelihoods))
         self.spoil(response)
         return response
 
@@ -93,7 +108,10 @@ class StandIn(
         if name not in self.states:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
         response = protos.GetModelStatusResponse()
+        label = request.model_spec.version_label
         for version, state in self.states[name].items():
+            if label and version != self.labels[label]:
+                continue
             response.model_version_status.add(
                 version=version, state=protos.ModelVersionStatus.State.Value(state)
             )
@@ -159,7 +177,7 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 def _run(loop: asyncio.AbstractEventLoop, settings: Settings) -> tuple[Running, Callable[[], None]]:
     app = create_app(settings)
     server = GatewayServer(app, settings)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen(settings)
     port = listener.getsockname()[1]
     listener.listen()
     serving = asyncio.run_coroutine_threadsafe(server.serve([listener]), loop)
@@ -175,7 +193,7 @@ def _run(loop: asyncio.AbstractEventLoop, settings: Settings) -> tuple[Running, 
 
 @pytest.fixture(scope="session")
 def _shared_gateway(_loop: asyncio.AbstractEventLoop, _model_server: StandIn) -> Iterator[Running]:
-    running, stop = _run(_loop, Settings(model_server=_model_server.address))
+    running, stop = _run(_loop, Settings(model_server=_model_server.address, port=0))
     yield running
     stop()
 
@@ -192,7 +210,7 @@ def start_gateway(_loop: asyncio.AbstractEventLoop, model: StandIn) -> Iterator[
     stops: list[Callable[[], None]] = []
 
     def start(**settings: Any) -> Running:
-        running, stop = _run(_loop, Settings(**{"model_server": model.address, **settings}))
+        running, stop = _run(_loop, Settings(**{"model_server": model.address, "port": 0, **settings}))
         stops.append(stop)
         return running
 

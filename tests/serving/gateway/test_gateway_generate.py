@@ -34,18 +34,37 @@ def _generate(gateway, **body):
     return gateway.client.post("/v1/generate", json={"notes": QUARTERS, **body})
 
 
+def _take(response):
+    return response.json()["answers"][0]["take"]
+
+
 def test_a_phrase_is_answered(gateway, model):
     response = _generate(gateway, steps=10, temperature=0.75, seed=2**53 - 1)
     assert response.status_code == 200
     assert response.json() == {
-        "notes": [
-            {"pitch": 60, "start": 0.0, "end": 0.5, "velocity": 70},
-            {"pitch": 64, "start": 0.5, "end": 1.0, "velocity": 70},
-            {"pitch": 60, "start": 1.0, "end": 1.25, "velocity": 70},
-        ],
         "qpm": 120.0,
-        "log_likelihood": -5.0,
-        "take": {"model": "kakeai", "version": 3, "seed": 2**53 - 1, "temperature": 0.75, "steps": 10},
+        "polyphonic": False,
+        "answers": [
+            {
+                "notes": [
+                    {"pitch": 60, "start": 0.0, "end": 0.5, "velocity": 60},
+                    {"pitch": 64, "start": 0.5, "end": 1.0, "velocity": 80},
+                    {"pitch": 60, "start": 1.0, "end": 1.25, "velocity": 60},
+                ],
+                "melody": [*PRIMER, 60, -2],
+                "log_likelihood": -5.0,
+                "take": {
+                    "model": "kakeai",
+                    "version": 3,
+                    "seed": 2**53 - 1,
+                    "temperature": 0.75,
+                    "steps": 10,
+                    "qpm": 120.0,
+                    "primer_steps": 8,
+                    "dynamics": "follow",
+                },
+            }
+        ],
     }
 
 
@@ -66,7 +85,7 @@ def test_the_model_gets_what_its_signature_wants(gateway, model):
 
 
 def test_a_seed_is_drawn_and_told(gateway, model):
-    seeds = [_generate(gateway).json()["take"]["seed"] for _ in range(3)]
+    seeds = [_take(_generate(gateway))["seed"] for _ in range(3)]
     assert [int(asked.inputs["seed"][0]) for asked in model.asked] == seeds
     assert len(set(seeds)) == 3
 
@@ -74,7 +93,7 @@ def test_a_seed_is_drawn_and_told(gateway, model):
 def test_tempo_and_length_of_the_call(gateway, model):
     _generate(gateway, qpm=60, primer_steps=6)
     assert model.asked[0].primer == [60, -2, 64, -2, -1, -2]
-    assert _generate(gateway, qpm=60, steps=2).json()["notes"][0]["end"] == 0.5
+    assert _generate(gateway, qpm=60, steps=2).json()["answers"][0]["notes"][0]["end"] == 0.5
 
 
 def test_an_empty_phrase_is_answered(gateway, model):
@@ -100,7 +119,9 @@ def test_midi_in(gateway, model):
     assert model.asked[0].primer == PRIMER  # the top voice, at the file's own tempo
     answer = response.json()
     assert answer["qpm"] == pytest.approx(80)
-    assert answer["take"] == {"model": "kakeai", "version": 3, "seed": 3, "temperature": 0.5, "steps": 8}
+    assert answer["polyphonic"] is True
+    take = _take(response)
+    assert (take["seed"], take["temperature"], take["steps"], take["primer_steps"]) == (3, 0.5, 8, 8)
 
 
 def test_midi_out(gateway):
@@ -110,7 +131,8 @@ def test_midi_out(gateway):
         headers={"Accept": "audio/midi"},
     )
     assert response.headers["content-type"] == "audio/midi"
-    assert json.loads(response.headers["kakeai-take"])["seed"] == 3
+    assert [take["seed"] for take in json.loads(response.headers["kakeai-takes"])] == [3]
+    assert response.headers["kakeai-polyphonic"] == "false"
     played = pretty_midi.PrettyMIDI(io.BytesIO(response.content))
     assert played.get_tempo_changes()[1].tolist() == pytest.approx([90])
     notes = [(note.pitch, note.start, note.end) for note in played.instruments[0].notes]
@@ -129,7 +151,7 @@ def _note(**changes):
         (b"\xff", 400, None, "not JSON"),
         ("[" * 100_000, 400, None, "not JSON"),
         ("[]", 422, None, "object"),
-        ({}, 422, "notes", "notes is missing"),
+        ({}, 422, None, "either notes or a melody"),
         ({"notes": 3}, 422, "notes", "array"),
         (_note(pitch=128), 422, "notes[1].pitch", "less than or equal to 127"),
         (_note(pitch=-1), 422, "notes[1].pitch", "greater than or equal to 0"),
@@ -211,7 +233,7 @@ def test_a_large_body_is_not_read_to_its_end(gateway):
 
 
 def test_a_body_that_does_not_come(start_gateway):
-    gateway = start_gateway(body_seconds=0.05)
+    gateway = start_gateway(request_seconds=0.05)
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as peer:
         peer.sendall(b"POST /v1/generate HTTP/1.1\r\nHost: kakeai\r\nContent-Length: 9\r\n\r\n{")
         assert peer.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -61,10 +61,10 @@ def test_metrics_count_what_happened(start_gateway):
     assert _metric(gateway, requests % ("POST", "/v1/generate", 200)) == 1
     assert _metric(gateway, requests % ("POST", "/v1/generate", 422)) == 1
     assert _metric(gateway, requests % ("GET", "other", 404)) == 2
-    assert _metric(gateway, 'kakeai_http_request_seconds_count{route="/v1/generate"}') == 2
-    assert _metric(gateway, 'kakeai_model_server_seconds_count{call="predict",code="OK"}') == 2
-    assert _metric(gateway, 'kakeai_answers_total{door="generate"}') == 1
-    assert _metric(gateway, 'kakeai_answers_total{door="session"}') == 1
+    assert _metric(gateway, 'kakeai_http_request_seconds_count{model="kakeai",route="/v1/generate"}') == 1
+    assert _metric(gateway, 'kakeai_model_server_seconds_count{call="predict",code="OK",model="kakeai"}') == 2
+    assert _metric(gateway, 'kakeai_answers_total{door="generate",model="kakeai"}') == 1
+    assert _metric(gateway, 'kakeai_answers_total{door="session",model="kakeai"}') == 1
 
 
 def test_models_and_their_cards(start_gateway, model, tmp_path):
@@ -201,4 +201,4 @@ def test_the_docs_tell_routes_and_frames(gateway):
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(api)))
     assert references <= api["components"]["schemas"].keys()
     body = api["paths"]["/v1/generate"]["post"]["requestBody"]["content"]
-    assert body.keys() == {"application/json", "audio/midi"}
+    assert body.keys() == {"application/json", "audio/midi", "multipart/form-data"}

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from kakeai.music.melody import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, notes_from_melody
 from kakeai.music.score import make_notes
+from serving.gateway.dynamics import mean_velocity
 from serving.gateway.phrase import (
     PRIMER_STEPS,
     line,
-    mean_velocity,
     recent,
     steps_at,
     steps_to_the_beat,
+    top_voice,
     worth_keeping,
 )
 
@@ -73,3 +74,27 @@ def test_an_empty_call_lasts_a_beat_and_has_the_usual_loudness():
     assert steps_to_the_beat(nothing, QPM) == STEPS_PER_QUARTER
     assert mean_velocity(nothing) == 100
     assert mean_velocity(make_notes([(60, 40, 0, 1), (62, 51, 1, 2)])) in {45, 46}
+
+
+def _voice(*rows):
+    return top_voice(make_notes(rows), QPM)["pitch"].tolist()
+
+
+def test_of_several_voices_the_top_one_is_heard():
+    melody = [(72, 90, 0.0, 0.5), (74, 90, 0.5, 1.0), (76, 90, 1.0, 2.0)]
+    bass = [(48, 90, 0.0, 2.0), (43, 90, 1.25, 1.75)]
+    chord = [(67, 90, 0.5, 1.0), (64, 90, 0.5, 1.0)]
+    assert _voice(*melody, *bass, *chord) == [72, 74, 76]
+    assert _voice((48, 90, 0.0, 2.0), (72, 90, 0.25, 2.0)) == [72]  # a bass that came in first
+    assert _voice(*bass[:1], (72, 90, 1.5, 2.0)) == [48, 72]  # one that was alone for most of its time
+
+
+def test_legato_is_one_voice():
+    assert _voice((64, 90, 0.0, 0.6), (62, 90, 0.5, 1.1), (60, 90, 1.0, 1.5)) == [64, 62, 60]
+    assert _voice((60, 90, 0.0, 0.5), (60, 90, 0.5, 1.0), (60, 90, 0.9, 1.5)) == [60, 60, 60]
+
+
+@given(_melodies)
+def test_a_melody_is_its_own_top_voice(melody):
+    notes = notes_from_melody(melody, QPM)
+    np.testing.assert_array_equal(top_voice(notes, QPM), notes)

@@ -1,5 +1,6 @@
 """The gateway as a process of its own: what it imports, how it starts, how it goes."""
 
+import json
 import os
 import signal
 import socket
@@ -105,12 +106,13 @@ def _ready(address):
         return None
 
 
-def test_after_a_signal_it_finishes_what_it_began(model):
-    process = _gateway(port=0, model_server=model.address, drain_seconds=2)
+def test_after_a_signal_readiness_goes_first_and_what_began_is_finished(model):
+    process = _gateway(port=0, model_server=model.address)
     try:
         address = _address(process)
         while (response := _ready(address)) is None or response.status_code != 200:
             pass
+        model.was_asked = threading.Semaphore(0)
         model.may_answer.clear()
         answers = []
         request = threading.Thread(
@@ -120,20 +122,22 @@ def test_after_a_signal_it_finishes_what_it_began(model):
         )
         request.start()
         assert model.was_asked.acquire(timeout=20)
-        with connect(f"ws://{address}/v1/session") as session:
-            session.send('{"type": "start"}')
-            session.recv(timeout=20)
-            session.send('{"type": "call", "turn": 0, "bars": 1, "answer_bars": 1, "notes": []}')
+        url = f"ws://{address}/v1/session"
+        with connect(url) as busy, connect(url) as idle:
+            for session in (busy, idle):
+                session.send('{"type": "start"}')
+                session.recv(timeout=20)
+            busy.send('{"type": "call", "turn": 0, "bars": 1, "answer_bars": 1, "notes": []}')
             assert model.was_asked.acquire(timeout=20)
 
             process.send_signal(signal.SIGTERM)
-            while (response := _ready(address)) is not None and response.status_code == 200:
+            while (response := _ready(address)).status_code == 200:  # the port is open: a session plays
                 pass
-            assert response is None or "shutting down" in response.text
-            with pytest.raises(ConnectionClosed) as closed:
-                session.recv(timeout=20)
-            assert closed.value.rcvd.code == 1012  # service restart: the page resumes elsewhere
-        model.may_answer.set()
+            assert "shutting down" in response.text
+            _moves(idle)
+            model.may_answer.set()
+            assert json.loads(busy.recv(timeout=20))["type"] == "answer"
+            _moves(busy)
         request.join()
         assert answers[0].status_code == 200
         assert process.wait(timeout=20) == 0
@@ -144,9 +148,15 @@ def test_after_a_signal_it_finishes_what_it_began(model):
         process.communicate()
 
 
-def test_logs_as_json_one_line_a_request(model):
-    import json
+def _moves(session):
+    """See a session told to move, and its socket closed for a service restart."""
+    assert json.loads(session.recv(timeout=20)) == {"type": "move"}
+    with pytest.raises(ConnectionClosed) as closed:
+        session.recv(timeout=20)
+    assert closed.value.rcvd.code == 1012
 
+
+def test_logs_as_json_one_line_a_request(model):
     process = _gateway(port=0, model_server=model.address, log_json=True, log_requests=True)
     try:
         for line in process.stderr:

@@ -1,6 +1,7 @@
 """WS /v1/session, over real sockets."""
 
 import json
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -44,6 +45,8 @@ def playing(gateway):
 def test_a_session_from_start_to_second_answer(gateway, model):
     with playing(gateway) as player:
         ready = player.start(qpm=120, beats_per_bar=4)
+        name = ready.pop("session")
+        assert re.fullmatch("[A-Za-z0-9_-]{1,64}", name)
         assert ready == {"type": "ready", "model": "kakeai", "version": 3, "card": None}
 
         answer = player.call(0, [QUARTER], answer_bars=2, temperature=0.5, seed=11)
@@ -55,8 +58,18 @@ def test_a_session_from_start_to_second_answer(gateway, model):
                 {"pitch": 60, "start": 0.0, "end": 0.5, "velocity": 90},
                 {"pitch": 60, "start": 2.0, "end": 2.5, "velocity": 90},
             ],
-            "take": {"model": "kakeai", "version": 3, "seed": 11, "temperature": 0.5, "steps": 32},
+            "take": {
+                "model": "kakeai",
+                "version": 3,
+                "seed": 11,
+                "temperature": 0.5,
+                "steps": 32,
+                "qpm": 120.0,
+                "primer_steps": 16,
+                "dynamics": "follow",
+            },
             "log_likelihood": -16.0,
+            "polyphonic": False,
         }
         bar = [60, -2, -2, -2, -1] + [-2] * 11
         assert model.asked[0].primer == bar
@@ -92,9 +105,9 @@ def test_a_session_goes_on_at_another_gateway(gateway, start_gateway, model):
         ("{", 400, None, "not JSON"),
         ("[]", 422, None, "object"),
         (b"{}", 400, None, "text, not binary"),
-        ({}, 422, "type", "start, call and tempo"),
-        ({"type": "dance"}, 422, "type", "start, call and tempo"),
-        ({"type": "start"}, 409, "type", "waits for a call or a tempo"),
+        ({}, 422, "type", "start, call, tempo and adopt"),
+        ({"type": "dance"}, 422, "type", "start, call, tempo and adopt"),
+        ({"type": "start"}, 409, "type", "waits for a call, a tempo or an adopt"),
         ({"type": "tempo"}, 422, "qpm", "missing"),
         ({"type": "tempo", "qpm": 5}, 422, "qpm", "greater than or equal to 10"),
         ({"type": "tempo", "qpm": 100, "swing": True}, 422, "swing", "not a field"),

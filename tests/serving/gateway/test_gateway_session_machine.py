@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from serving.gateway.ask import Reply
 from serving.gateway.exceptions import OutOfTurn
-from serving.gateway.messages import MAX_SEED, Call, Note, Start, Tempo, Turn
+from serving.gateway.frames import Call, Start, Tempo, Turn
+from serving.gateway.messages import MAX_SEED, Note
 from serving.gateway.phrase import PRIMER_STEPS
 from serving.gateway.session import Session, State
 
@@ -17,7 +18,7 @@ BAR = 16  # steps of 4/4
 
 
 def _start(session, **fields):
-    session.start(Start(type="start", **fields), "kakeai")
+    session.start(Start(type="start", **fields), "kakeai", 7)
 
 
 def _call(turn=0, notes=(), bars=1, answer_bars=1, **fields):
@@ -30,8 +31,8 @@ def _melody(*events, steps=BAR):
     return melody
 
 
-def _answered(session, melody):
-    return session.answered(Reply(melody, -1.0, 7))
+def _answered(session, melody, seed=5):
+    return session.answered(Reply(melody, -1.0, seed, 7))
 
 
 def test_call_and_answer_make_one_line():
@@ -40,7 +41,7 @@ def test_call_and_answer_make_one_line():
     held = Note(pitch=60, start=1.75, end=2.0)
     ask = session.call(_call(notes=[held], seed=5, temperature=0.5, answer_bars=2))
     assert ask.primer.tolist() == [-2] * 14 + [60, -2]
-    assert (ask.model, ask.steps, ask.seed, ask.temperature) == ("kakeai", 2 * BAR, 5, 0.5)
+    assert (ask.model, ask.version, ask.steps, ask.seeds) == ("kakeai", 7, 2 * BAR, (5,))
 
     answer = _answered(session, _melody(-2, 62, -1, steps=2 * BAR))
     assert [(note.pitch, note.start, note.end) for note in answer.notes] == [(62, 0.125, 0.25)]
@@ -52,11 +53,11 @@ def test_call_and_answer_make_one_line():
     assert again.primer.tolist() == [-2] * 14 + [60, -2] + [-1, 62, -1] + [-2] * 29 + [-2] * BAR
 
 
-def test_answers_are_as_loud_as_the_player():
+def test_answers_are_as_loud_as_the_player_was_on_average_if_asked_to():
     session = Session()
     _start(session)
     notes = [Note(pitch=60, start=0, end=0.5, velocity=30), Note(pitch=62, start=0.5, end=1, velocity=50)]
-    session.call(_call(notes=notes))
+    session.call(_call(notes=notes, dynamics="flat"))
     assert {note.velocity for note in _answered(session, _melody(60, 64)).notes} == {40}
 
 
@@ -113,7 +114,7 @@ def test_seeds_are_drawn_where_none_is_given():
     _start(session)
     seeds = []
     for turn in range(5):
-        seeds.append(session.call(_call(turn)).seed)
+        seeds += session.call(_call(turn)).seeds
         _answered(session, _melody(-2))
     assert len(set(seeds)) == 5
     assert all(0 <= seed <= MAX_SEED for seed in seeds)
@@ -126,7 +127,9 @@ def test_moves_out_of_turn_say_what_is_expected():
     with pytest.raises(OutOfTurn, match="A tempo came"):
         session.tempo(Tempo(type="tempo", qpm=100.0))
     _start(session)
-    with pytest.raises(OutOfTurn, match="A start came, but the session waits for a call or a tempo"):
+    with pytest.raises(
+        OutOfTurn, match="A start came, but the session waits for a call, a tempo or an adopt"
+    ):
         _start(session)
     session.call(_call())
     with pytest.raises(OutOfTurn, match="waits for its model"):

@@ -1,0 +1,108 @@
+"""What comes to /v1/generate: a phrase and options, in whichever of three kinds."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER, melody_from_notes
+from serving.gateway.bodies import notes_of, qpm_of, read_body, read_score
+from serving.gateway.exceptions import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from serving.gateway.gateway import Gateway
+from serving.gateway.media import FORM, JSON, MIDI, MIDI_TYPES, media_type
+from serving.gateway.messages import (
+    MAX_PHRASE_SECONDS,
+    GenerateOptions,
+    GenerateRequest,
+    note_columns,
+)
+from serving.gateway.phrase import steps_at, steps_to_the_beat, top_voice
+
+FILE_FIELD = "midi"  # of a form
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase to answer. ``notes`` are the NOTE[n] of its top voice; ``primer`` is int8[steps]."""
+
+    options: GenerateOptions
+    notes: np.ndarray
+    primer: np.ndarray
+    polyphonic: bool
+
+
+async def read_call(request: Request, gateway: Gateway) -> Phrase:
+    """The phrase in a request. Raises a GatewayError, a ValidationError or a MidiError for what is none."""
+    kind = media_type(request.headers.get("content-type", JSON))
+    if kind in {JSON, FORM} and request.query_params:
+        raise InvalidRequest("With this body, options stand in the body, not in the query.", field="query")
+    body = await read_body(request, gateway.settings)
+    if kind == JSON:
+        call = GenerateRequest.model_validate_json(body)
+        if call.melody is not None:
+            return _of_events(np.array(call.melody, np.int8), call)
+        return _of_notes(note_columns(call.notes or []), call, gateway)
+    if kind in MIDI_TYPES:
+        return await _of_midi(body, request.query_params, gateway)
+    if kind == FORM:
+        midi, options = await _read_form(request, body)
+        return await _of_midi(midi, options, gateway)
+    raise UnsupportedMediaType(
+        f"Content-Type is {kind}; send {JSON}, {MIDI} or {FORM}.", field="Content-Type"
+    )
+
+
+async def _of_midi(midi: bytes, fields: Mapping[str, str], gateway: Gateway) -> Phrase:
+    options = GenerateOptions.model_validate_strings(dict(fields))
+    score = await read_score(midi)
+    if "qpm" not in options.model_fields_set:
+        options = options.model_copy(update={"qpm": qpm_of(score)})
+    return _of_notes(notes_of(score), options, gateway)
+
+
+async def _read_form(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """The file and the other fields of a form."""
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, whole(), max_files=1).parse()
+    except MultiPartException as error:
+        raise MalformedRequest(f"This is no form: {error.message.rstrip('.')}.") from None
+    file = form.get(FILE_FIELD)
+    if not isinstance(file, UploadFile):
+        raise InvalidRequest(f"{FILE_FIELD} is missing: the MIDI file.", field=FILE_FIELD)
+    return await file.read(), {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _of_notes(notes: np.ndarray, options: GenerateOptions, gateway: Gateway) -> Phrase:
+    gateway.check_notes(notes.size)
+    voice = top_voice(notes, options.qpm)
+    steps = _primer_steps(options, steps_to_the_beat(notes, options.qpm))
+    return Phrase(
+        options=options,
+        notes=voice,
+        primer=melody_from_notes(voice, options.qpm, steps),
+        polyphonic=voice.size < notes.size,
+    )
+
+
+def _of_events(events: np.ndarray, options: GenerateOptions) -> Phrase:
+    steps = _primer_steps(options, max(events.size, STEPS_PER_QUARTER))
+    primer = np.full(steps, NO_EVENT, np.int8)
+    primer[: events.size] = events[:steps]
+    return Phrase(options, note_columns([]), primer, polyphonic=False)
+
+
+def _primer_steps(options: GenerateOptions, default: int) -> int:
+    longest = steps_at(MAX_PHRASE_SECONDS, options.qpm)
+    if options.primer_steps is not None and options.primer_steps > longest:
+        raise InvalidRequest(
+            f"primer_steps is {options.primer_steps}; at this tempo it may be {longest}.",
+            field="primer_steps",
+        )
+    return options.primer_steps or default

@@ -1,0 +1,20 @@
+"""Which of two releases a session plays with, while one of them is on trial.
+
+The model server has to carry both labels (TF Serving: ``version_labels`` of the model's configuration).
+"""
+
+import hashlib
+
+STABLE, CANARY = "stable", "canary"
+
+
+def label_for(name: str, canary_share: float) -> str | None:
+    """The version label for the session or request called ``name``: the same on every gateway.
+
+    None where there is no canary: the newest version answers then.
+    """
+    if canary_share == 0.0:
+        return None
+    digest = hashlib.sha256(name.encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    return CANARY if place < canary_share else STABLE
