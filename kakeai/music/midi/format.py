@@ -15,16 +15,20 @@ MAX_DELTA = 0x0FFFFFFF  # the longest distance between two events that the forma
 CHANNEL_DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 META, SYSEX, SYSEX_GOES_ON = 0xFF, 0xF0, 0xF7
-SET_TEMPO, SMPTE_OFFSET, SET_METRE, SET_KEY, END_OF_TRACK, TRACK_NAME = (
-    0x51, 0x54, 0x58, 0x59, 0x2F, 0x03,
-)  # fmt: skip
+SEQUENCE_NUMBER, TRACK_NAME, CHANNEL_PREFIX, END_OF_TRACK = 0x00, 0x03, 0x20, 0x2F
+SET_TEMPO, SMPTE_OFFSET, SET_METRE, SET_KEY = 0x51, 0x54, 0x58, 0x59
 # The meta events mido knows, with the fewest payload bytes each may have.
 META_MIN_BYTES = {
-    **dict.fromkeys((0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x09, 0x7F), 0),
-    0x20: 1, 0x21: 0, END_OF_TRACK: 0,
+    **dict.fromkeys((SEQUENCE_NUMBER, 0x01, 0x02, TRACK_NAME, 0x04, 0x05, 0x06, 0x07, 0x09, 0x7F), 0),
+    CHANNEL_PREFIX: 1, 0x21: 0, END_OF_TRACK: 0,
     SET_TEMPO: 3, SMPTE_OFFSET: 5, SET_METRE: 4, SET_KEY: 2,
 }  # fmt: skip
 
 
 class MidiError(KakeaiError):
     """Bytes that cannot be read as MIDI, or notes that cannot be written as such; says where and why."""
+
+
+def is_sysex_payload(payload: bytes) -> bool:
+    """Whether this can follow the length of a system exclusive event: seven-bit bytes, perhaps between its marks."""
+    return payload.removeprefix(b"\xf0").removesuffix(b"\xf7").isascii()
