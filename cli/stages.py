@@ -48,6 +48,9 @@ def ingest(
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     shard: Annotated[int, typer.Option(help="Which part of the corpus, from 0.")] = 0,
     num_shards: Annotated[int, typer.Option(help="Into how many parts it is divided.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(help="That read; one for each core by default.", min=1)
+    ] = None,
 ) -> None:
     """MIDI files → NoteSequences; ledger.jsonl says what became of each file.
 
@@ -57,7 +60,14 @@ def ingest(
 
     begun = time.monotonic()
     with stage_bar() as bar:
-        result = run(corpus, output, shard, num_shards, lambda done, total: bar.show("ingest", done, total))
+        result = run(
+            corpus,
+            output,
+            shard,
+            num_shards,
+            processes,
+            on_progress=lambda done, total: bar.show("ingest", done, total),
+        )
     figures = {
         "files": result.num_files,
         "sequences": result.num_sequences,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 LEDGER = "ledger.jsonl"
@@ -36,7 +36,7 @@ class FileRow:
 
     def as_line(self) -> str:
         """Return the row as a line of `ledger.jsonl`."""
-        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+        return json.dumps(vars(self), ensure_ascii=False) + "\n"
 
 
 def read_ledger(folder: Path) -> Iterator[FileRow]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from note_seq.protobuf import music_pb2
 
 from components.corpus_files import MAX_FILE_BYTES
-from components.ingest import ingest
+from components.ingest import IngestResult, ingest
 from components.ledger import read_ledger
 from kakeai.errors import KakeaiError
 from kakeai.music.midi import Track, write_midi
@@ -171,7 +171,7 @@ def test_the_ledger_says_what_became_of_every_file(tmp_path):
         assert words in row.reason
     info = json.loads((tmp_path / "output" / "ingest.json").read_text())
     assert info == {**asdict(result), "shard": 0, "num_shards": 1}
-    assert asdict(result) == {"num_files": 2, "num_sequences": 3, "num_rejected": 3, "num_duplicates": 1}
+    assert result == IngestResult(num_files=2, num_sequences=3, num_rejected=3, num_duplicates=1)
 
 
 def test_the_same_content_counts_once(tmp_path):

@@ -31,13 +31,13 @@ def read_midi_files(contents: Sequence[bytes]) -> list[Score | MidiError]:
 
 
 def _batches(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Cut the files into batches of about BATCH_BYTES: first number, and the one behind the last."""
+    """Cut the files into batches of BATCH_BYTES and what the last file is over: first number, and last plus one."""
     first = total = 0
     for number, size in enumerate(sizes):
-        if total and total + size > BATCH_BYTES:
-            yield first, number
-            first, total = number, 0
         total += size
+        if total >= BATCH_BYTES:
+            yield first, number + 1
+            first, total = number + 1, 0
     if first < len(sizes):
         yield first, len(sizes)
 

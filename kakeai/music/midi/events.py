@@ -156,7 +156,7 @@ def _next_nodes(content: np.ndarray, delta_bytes: np.ndarray) -> np.ndarray:
 
 def _hop(next_nodes: np.ndarray, begin: list[int], end: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Where the events of all tracks begin, and the numbers of the tracks that do not end between two."""
-    following = memoryview(next_nodes)
+    following = next_nodes.data
     visited = bytearray(len(next_nodes))
     odd = []
     for number, (first, stop) in enumerate(zip(begin, end, strict=True)):

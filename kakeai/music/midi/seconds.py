@@ -83,9 +83,9 @@ def _timed(rows: Sequence[list[tuple[int, int, int]]], dtype: np.dtype, clock: _
     counts = np.array([len(own) for own in rows])
     tick, first, second = np.array([row for own in rows for row in own], np.int64).reshape(-1, 3).T
     timed = np.empty(len(tick), dtype)
-    columns = dtype.names or ()
-    timed[columns[0]] = clock.seconds(np.repeat(np.arange(len(rows)), counts), tick)
-    timed[columns[1]], timed[columns[2]] = first, second
+    time, first_column, second_column = dtype.names or ("", "", "")
+    timed[time] = clock.seconds(np.repeat(np.arange(len(rows)), counts), tick)
+    timed[first_column], timed[second_column] = first, second
     return _parts(timed, counts)
 
 
