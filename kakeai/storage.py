@@ -4,18 +4,24 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-
-from cloudpathlib import AnyPath, CloudPath
+from typing import TYPE_CHECKING
 
 from kakeai.errors import KakeaiError
 
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
 
-def location(text: str) -> Path | CloudPath:
+
+def location(text: str) -> "Path | CloudPath":
     """Return the local path or the bucket's path that `text` names.
 
     Raises:
         KakeaiError: A bucket that cannot be named so, or one for which there are no credentials.
     """
+    if ":" not in text:
+        return Path(text).expanduser()
+    from cloudpathlib import AnyPath  # loads the storage client, a fifth of a second
+
     try:
         path = AnyPath(text)
     except Exception as error:  # cloudpathlib and the storage client each raise kinds of their own
@@ -23,9 +29,9 @@ def location(text: str) -> Path | CloudPath:
     return path.expanduser() if isinstance(path, Path) else path  # type: ignore[return-value]
 
 
-def write_whole(path: Path | CloudPath, content: bytes) -> None:
+def write_whole(path: "Path | CloudPath", content: bytes) -> None:
     """Write a file that is there whole or not at all; folders above it are made."""
-    if isinstance(path, CloudPath):
+    if not isinstance(path, Path):
         path.write_bytes(content)  # a bucket's object appears with its last byte
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,17 +4,18 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-from cloudpathlib import CloudPath
+from typing import TYPE_CHECKING, Any
 
 from kakeai.errors import KakeaiError
+
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
 
 CARD = "assets.extra/kakeai.json"
 GRAPH = "saved_model.pb"  # TF Serving loads no version without it
 
 
-def versions(store: Path | CloudPath, model: str) -> list[int]:
+def versions(store: "Path | CloudPath", model: str) -> list[int]:
     """Return the versions of a model, oldest first."""
     folder = store / model
     if not folder.is_dir():
@@ -22,14 +23,14 @@ def versions(store: Path | CloudPath, model: str) -> list[int]:
     return sorted(int(version.name) for version in folder.iterdir() if version.name.isdecimal())
 
 
-def read_card(store: Path | CloudPath, model: str, version: int) -> dict[str, Any]:
+def read_card(store: "Path | CloudPath", model: str, version: int) -> dict[str, Any]:
     """Return the model card of a version, empty if it has none."""
     path = store / model / str(version) / CARD
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def publish(
-    saved_model: Path, card: dict[str, Any], store: Path | CloudPath, model: str, version: int
+    saved_model: Path, card: dict[str, Any], store: "Path | CloudPath", model: str, version: int
 ) -> None:
     """Put a SavedModel and its card into the store; the version appears whole or not at all.
 
@@ -43,7 +44,7 @@ def publish(
     if destination.exists():
         raise KakeaiError(f"{destination} exists already; a released version is never changed")
     content = json.dumps(card, indent=1).encode()
-    if isinstance(destination, CloudPath):
+    if not isinstance(destination, Path):
         files = sorted(path.relative_to(saved_model) for path in saved_model.rglob("*") if path.is_file())
         (destination / CARD).write_bytes(content)
         for path in sorted(files, key=lambda path: path.name == GRAPH):
