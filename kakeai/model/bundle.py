@@ -5,22 +5,20 @@ graph inside is a stranger's program, and is never run.
 """
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from note_seq.protobuf import generator_pb2
 
 from kakeai.errors import KakeaiError
-from kakeai.model.configs import CONFIGS, Config, HParams, config_named
+from kakeai.model.checkpoint_v1 import read_weights
+from kakeai.model.configs import Config, config_named
+from kakeai.model.magenta_model import attn_length_in_graph, model_of
+from kakeai.model.magenta_weights import magenta_weights
 from kakeai.model.network import MelodyRnn
 from kakeai.storage import write_whole
 
-LARGEST_BUNDLE = 2**30  # bytes; the published ones have some 5 MB
-FORGET_BIAS = 1.0  # Magenta's LSTM adds it as it runs, Keras keeps it in the bias
+LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
 
 
 def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
@@ -56,99 +54,30 @@ def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
         write_whole(path, written.read_bytes())
 
 
-def read_bundle(path: Path) -> MelodyRnn:
-    """Return the model of a bundle, Magenta's or ours.
+def read_bundle(path: Path, config: str = "", hparams: str = "") -> MelodyRnn:
+    """Return the model of a bundle, Magenta's or ours, of any of Magenta's times.
 
-    Layer sizes come from the weights; what weights cannot tell (the attention's length, how it was trained) comes
-    from NAME.hparams where it lies beside the bundle, else from the configuration's defaults.
+    Layer sizes come from the weights. How far attention looks back is no weight: it is read from the bundle's graph
+    as from any other data, else from NAME.hparams beside the bundle, else it is the configuration's.
+
+    Args:
+        path: The `.mag` file.
+        config: What it is to be read as; by default what it says, or what its weights look like.
+        hparams: Changes to what is known of its hyperparameters, in Magenta's syntax.
 
     Raises:
-        KakeaiError: No bundle, one of an unknown configuration, or weights that do not fit together.
+        KakeaiError: No bundle, one of another family, or weights that do not fit together.
     """
     bundle = _parse(path)
-    name = bundle.generator_details.id
-    if name not in CONFIGS:
-        raise KakeaiError(
-            f"{path} holds a {name or 'nameless'!r} model; Kakeai plays {', '.join(CONFIGS)} bundles"
-        )
-    weights = _read_weights(path, bundle)
-    config = _config_of(name, weights, path.with_suffix(".hparams"))
-    model = MelodyRnn(config)
     try:
-        load_magenta_weights(model, weights)
-    except KeyError as error:
-        raise KakeaiError(f"{path} lacks the weights {error} of a {name} model") from None
+        weights = read_weights(bundle.checkpoint_file[0])
     except ValueError as error:
-        raise KakeaiError(f"{path} has weights of another shape than a {name} model: {error}") from None
-    return model
-
-
-def magenta_weights(model: MelodyRnn) -> dict[str, np.ndarray]:
-    """Return the model's weights under the names, and in the shapes, of Magenta's graph."""
-    weights: dict[str, np.ndarray] = {}
-    for i, layer in enumerate(model.recurrent):
-        prefix, cell = f"rnn/multi_rnn_cell/cell_{i}/", layer.cell
-        if hasattr(cell, "attn_length"):
-            prefix += "attention_cell_wrapper/"
-            for name, part in _attention_parts(cell).items():
-                weights[prefix + name + "kernel"], weights[prefix + name + "bias"] = part.get_weights()
-            weights[prefix + "attention/attn_w"] = cell.key_weights.numpy()[None, None]
-            weights[prefix + "attention/attn_v"] = cell.score_weights.numpy()
-            cell = cell.lstm
-        kernel, recurrent, bias = cell.get_weights()
-        weights[prefix + "basic_lstm_cell/kernel"] = _swap_gates(np.concatenate([kernel, recurrent]))
-        swapped = _swap_gates(bias)
-        _forget_gate(swapped)[:] -= FORGET_BIAS
-        weights[prefix + "basic_lstm_cell/bias"] = swapped
-    weights["fully_connected/weights"], weights["fully_connected/biases"] = model.to_logits.get_weights()
-    return weights
-
-
-def load_magenta_weights(model: MelodyRnn, weights: Mapping[str, np.ndarray]) -> None:
-    """Set the model's weights from those of Magenta's graph; the inverse of `magenta_weights`.
-
-    Raises:
-        KeyError: A weight is missing.
-        ValueError: A weight has another shape.
-    """
-    for name, own in magenta_weights(model).items():
-        if weights[name].shape != own.shape:
-            raise ValueError(f"{name} is {weights[name].shape}, not {own.shape}")
-    for i, layer in enumerate(model.recurrent):
-        prefix, cell = f"rnn/multi_rnn_cell/cell_{i}/", layer.cell
-        if hasattr(cell, "attn_length"):
-            prefix += "attention_cell_wrapper/"
-            for name, part in _attention_parts(cell).items():
-                part.set_weights([weights[prefix + name + "kernel"], weights[prefix + name + "bias"]])
-            cell.key_weights.assign(weights[prefix + "attention/attn_w"][0, 0])
-            cell.score_weights.assign(weights[prefix + "attention/attn_v"])
-            cell = cell.lstm
-        kernel = _swap_gates(weights[prefix + "basic_lstm_cell/kernel"])
-        bias = weights[prefix + "basic_lstm_cell/bias"].copy()
-        _forget_gate(bias)[:] += FORGET_BIAS
-        inputs = len(kernel) - cell.units
-        cell.set_weights([kernel[:inputs], kernel[inputs:], _swap_gates(bias)])
-    model.to_logits.set_weights([weights["fully_connected/weights"], weights["fully_connected/biases"]])
-
-
-def _attention_parts(cell) -> dict:  # noqa: ANN001
-    return {
-        "": cell.input_projection,
-        "attention/": cell.query_projection,
-        "attn_output_projection/": cell.output_projection,
-    }
-
-
-def _swap_gates(weights: np.ndarray) -> np.ndarray:
-    # Gates lie side by side on the last axis: input, forget, new, output in Keras; input, new, forget, output in
-    # TensorFlow's BasicLSTMCell. The swap is its own inverse.
-    first, second, third, fourth = np.split(weights, 4, axis=-1)
-    return np.concatenate([first, third, second, fourth], axis=-1)
-
-
-def _forget_gate(bias: np.ndarray) -> np.ndarray:
-    units = len(bias) // 4
-    return bias[2 * units : 3 * units]
+        raise KakeaiError(f"the weights in {path} cannot be read: {error}") from None
+    name = bundle.generator_details.id
+    beside = _hparams_beside(path.with_suffix(".hparams"), name)
+    in_graph = attn_length_in_graph(bundle.metagraph_file)
+    told = [beside, f"attn_length={in_graph}" if in_graph else "", hparams]  # the last word counts
+    return model_of(path, weights, name, config, ",".join(told))
 
 
 def _magenta_config(config: Config, melody_rnn_model, hparams_class):  # noqa: ANN001, ANN202
@@ -187,32 +116,13 @@ def _parse(path: Path) -> generator_pb2.GeneratorBundle:
     return bundle
 
 
-def _read_weights(path: Path, bundle: generator_pb2.GeneratorBundle) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder, "model.ckpt")
-        checkpoint.write_bytes(bundle.checkpoint_file[0])
-        try:
-            reader = tf.train.load_checkpoint(str(checkpoint))
-            return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise KakeaiError(f"the weights in {path} cannot be read: {error}") from None
-
-
-def _config_of(name: str, weights: Mapping[str, np.ndarray], hparams_file: Path) -> Config:
-    config = config_named(name)
-    if hparams_file.is_file():
-        beside, _, assignments = hparams_file.read_text().strip().partition("\t")
-        if beside == name:
-            config = config_named(name, assignments)
-    sizes = []
-    for i in range(len(weights)):
-        biases = [
-            bias
-            for weight, bias in weights.items()
-            if weight.startswith(f"rnn/multi_rnn_cell/cell_{i}/") and weight.endswith("basic_lstm_cell/bias")
-        ]
-        if not biases:
-            break
-        sizes.append(len(biases[0]) // 4)
-    hparams: HParams = replace(config.hparams, rnn_layer_sizes=tuple(sizes))
-    return replace(config, hparams=hparams)
+def _hparams_beside(path: Path, name: str) -> str:
+    """Return the hyperparameters that NAME.hparams gives for the model `name`, empty if it gives none."""
+    if not path.is_file():
+        return ""
+    config, _, hparams = path.read_text(errors="replace").strip().partition("\t")
+    try:
+        config_named(config, hparams)
+    except KakeaiError as error:
+        raise KakeaiError(f"{path} cannot be used: {error}") from None
+    return hparams if config == name else ""

@@ -15,7 +15,8 @@ _LENGTH, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
 _BUFFER_BYTES = 1 << 20
 
 
-def _checksum(content: bytes) -> bytes:
+def masked_checksum(content: bytes) -> bytes:
+    """Return the four bytes that TensorFlow keeps beside `content` to know it again."""
     crc = google_crc32c.value(content)
     return _CHECKSUM.pack(((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
@@ -25,7 +26,7 @@ def write_records(path: Path, records: Iterable[bytes]) -> None:
     with path.open("wb", buffering=_BUFFER_BYTES) as file:
         for record in records:
             length = _LENGTH.pack(len(record))
-            file.write(b"".join((length, _checksum(length), record, _checksum(record))))
+            file.write(b"".join((length, masked_checksum(length), record, masked_checksum(record))))
 
 
 def read_records(path: Path) -> Iterator[bytes]:
@@ -39,13 +40,13 @@ def read_records(path: Path) -> Iterator[bytes]:
         left = os.fstat(file.fileno()).st_size
         while header := file.read(_LENGTH.size + _CHECKSUM.size):
             length_bytes = header[: _LENGTH.size]
-            if _checksum(length_bytes) != header[_LENGTH.size :]:
+            if masked_checksum(length_bytes) != header[_LENGTH.size :]:
                 raise ValueError("a record's length is damaged")
             (length,) = _LENGTH.unpack(length_bytes)
             left -= len(header) + length + _CHECKSUM.size
             if left < 0:
                 raise ValueError("the last record is cut short")
             record = file.read(length)
-            if _checksum(record) != file.read(_CHECKSUM.size):
+            if masked_checksum(record) != file.read(_CHECKSUM.size):
                 raise ValueError("a record is damaged")
             yield record
