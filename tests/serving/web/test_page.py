@@ -1,148 +1,32 @@
-"""The session page in a real browser, against a real gateway and a real model."""
+"""The session page in a real browser, against a real gateway and a real model: playing."""
 
-import io
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import mido
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect, sync_playwright
-
-TEMPO = 160  # a bar is over in a second and a half: fast, and time enough to press keys on a busy machine
-WAIT_MS = 30_000
-AXE = Path(__file__).parents[3] / "serving" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SOME = re.compile("[1-9][0-9]*")
-
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+from playwright.sync_api import Page, WebSocketRoute, expect
+from session_page import (
+    AXE,
+    MIDI_SYSTEM,
+    SOME,
+    TEMPO,
+    WAIT_MS,
+    await_notes,
+    await_phase,
+    downloaded,
+    opened,
+    pressed,
+    quick,
+    start,
+    stop,
+    strokes,
 )
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium here: install it, or set CHROMIUM to its path"
-)
-
-# A MIDI system with ports that the test plugs in: Chromium's own would need the machine's sound hardware.
-MIDI_SYSTEM = """
-class Port extends EventTarget {
-  type = "input"; manufacturer = ""; version = ""; state = "connected"; connection = "closed";
-  constructor(id, name) { super(); this.id = id; this.name = name; }
-  async open() { this.connection = "open"; midi.changed(this); return this; }
-  async close() { this.connection = "closed"; return this; }
-  say(...bytes) {
-    const event = Object.assign(new Event("midimessage"), { data: Uint8Array.from(bytes) });
-    this.onmidimessage?.(event);
-  }
-}
-class Midi extends EventTarget {
-  inputs = new Map(); outputs = new Map(); sysexEnabled = false;
-  changed(port) { this.onstatechange?.(Object.assign(new Event("statechange"), { port })); }
-  plug(id, name) { const port = new Port(id, name); this.inputs.set(id, port); this.changed(port); }
-  unplug(id) {
-    const port = this.inputs.get(id);
-    this.inputs.delete(id);
-    Object.assign(port, { state: "disconnected", connection: "pending" });
-    this.changed(port);
-  }
-}
-window.midi = new Midi();
-Navigator.prototype.requestMIDIAccess = async ({ sysex }) => { window.askedForSysex = sysex; return midi; };
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    context.set_default_timeout(WAIT_MS)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, gateway_url: str) -> Iterator[Page]:
-    """A page that makes no mistakes and talks to nobody but its gateway."""
-    page = context.new_page()
-    wrong: list[str] = []
-    hosts: set[str] = set()
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).netloc))
-    yield page
-    assert wrong == []
-    assert hosts - {""} == {urlsplit(gateway_url).netloc}  # without a host: the page's own blobs
-
-
-def opened(page: Page, url: str) -> Page:
-    page.goto(url)
-    expect(page.locator("[data-link=ready]")).to_be_visible(timeout=WAIT_MS)
-    return page
-
-
-def quick(page: Page) -> None:
-    """One bar each, fast."""
-    page.get_by_role("slider", name="Tempo").fill(str(TEMPO))
-    for name in ("Your bars", "Kakeai's bars"):
-        page.get_by_role("group", name=name).get_by_role("radio", name="1").check(force=True)
-
-
-def start(page: Page) -> None:
-    page.get_by_role("button", name="Start").click()
-
-
-def stop(page: Page) -> None:
-    page.get_by_role("button", name="Stop").click()
-
-
-def await_phase(page: Page, phase: str) -> None:
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-phase", phase, timeout=WAIT_MS)
-
-
-def await_notes(page: Page, who: str, count: str | re.Pattern[str]) -> None:
-    expect(page.get_by_test_id("roll")).to_have_attribute(f"data-{who}-notes", count, timeout=WAIT_MS)
-
-
-def pressed(page: Page) -> list[int]:
-    keys = page.locator(".key.pressed").all()
-    return sorted(int(key.get_attribute("data-pitch") or -1) for key in keys)
-
-
-def downloaded(page: Page) -> mido.MidiFile:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download MIDI").click()
-    assert download.value.suggested_filename.endswith(".mid")
-    return mido.MidiFile(file=io.BytesIO(download.value.path().read_bytes()))
-
-
-def strokes(track: mido.MidiTrack, ticks_per_beat: int) -> list[tuple[int, float, float]]:
-    """A track's notes as (pitch, start, end), in beats."""
-    now, down, notes = 0, {}, []
-    for message in track:
-        now += message.time
-        if message.type == "note_on":
-            down[message.note] = now
-        elif message.type == "note_off":
-            notes.append((message.note, down.pop(message.note) / ticks_per_beat, now / ticks_per_beat))
-    assert not down
-    return notes
 
 
 def test_page_plays_a_session_and_gives_it_as_midi(page: Page, gateway_url: str) -> None:
     opened(page, gateway_url)
     expect(page.get_by_test_id("model")).to_have_text(re.compile(r"version \d+"))
-    expect(page.get_by_role("button", name="Download MIDI")).to_be_disabled()
+    expect(page.get_by_role("button", name="Keep and share")).to_be_disabled()
     quick(page)
     start(page)
     await_phase(page, "countIn")

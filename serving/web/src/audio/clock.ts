@@ -53,6 +53,12 @@ export class AudioClock {
     return seconds(Math.min(latest, Math.max(latest - LONGEST_LAG, heard)));
   }
 
+  /** The moment of the page's clock at which an instant leaves the speakers; the inverse of `heard`. */
+  leavesAtMs(at: Seconds): number {
+    const nowMs = performance.now();
+    return nowMs + (at - this.heard(nowMs)) * 1000;
+  }
+
   /** Let a sound be made at an instant. */
   schedule(at: Seconds, sound: Sound): void {
     this.#waiting.push({ at, sound });

@@ -2,6 +2,11 @@
 
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
+const TONICS = {
+  major: ["C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"],
+  minor: ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "G♯", "A", "B♭", "B"],
+} as const;
+
 export const en = {
   tagline: "Play a phrase. A model answers on the beat.",
   you: "You",
@@ -16,7 +21,13 @@ export const en = {
   kakeaiTurn: "Kakeai plays",
   waiting: "Kakeai is thinking",
   over: "That was your session.",
-  overHint: "Download it, or start a new one.",
+  overHint: "Go on with it, keep it, or start a new one.",
+  replay: "Playing back",
+  locked: "Sound comes with your first key or click.",
+  loading: "The piano is on its way.",
+  free: "Take your time; when you rest, Kakeai answers at the next bar line.",
+  metreAndKey: (beats: number, key: string) => [`${beats}/4`, key].filter(Boolean).join(" · "),
+  keyName: (tonic: number, mode: "major" | "minor") => `${TONICS[mode][tonic]} ${mode}`,
   beatsLeft: (count: number): string => (count === 1 ? "beat left" : "beats left"),
   beatsToGo: (count: number): string => (count === 1 ? "beat to go" : "beats to go"),
 
@@ -32,15 +43,68 @@ export const en = {
   // Controls
   controls: "Session",
   start: "Start",
+  goOn: "Go on",
+  startNew: "New session",
   stop: "Stop",
   yourBars: "Your bars",
   kakeaiBars: "Kakeai's bars",
+  freeTurn: "Free",
+  pause: "A rest of",
+  pauseValue: (beats: number) => (beats === 0.5 ? "half a beat" : plural(beats, "beat", "beats")),
+  tap: "Tap",
   tempo: "Tempo",
   tempoValue: (qpm: number) => `${qpm} beats a minute`,
   adventurous: "Adventurous",
   adventurousValue: (temperature: string) => `temperature ${temperature}`,
   clicks: "Metronome",
+  tools: "What was played",
+  again: "Again",
+  againHint: "Another answer to the same phrase",
+  onward: "More like this",
+  onwardHint: "Keep this answer and let Kakeai go on from it",
+  undo: "Undo",
+  undoHint: "Take the last exchange back",
+  playBack: "Play back",
+  keep: "Keep and share",
+  past: "Past sessions",
+  settings: "Sound and devices",
+  close: "Close",
+
+  // Keeping and sharing
   download: "Download MIDI",
+  downloadHint: "Two tracks, for every music program.",
+  wav: "Download WAV",
+  wavHint: "As it sounds here, for listening anywhere.",
+  rendering: "Rendering…",
+  link: "Copy a link",
+  linkHint: "The link itself holds the session; no server keeps it.",
+  copied: "Copied. Send it to a friend.",
+  notCopied: "Copy it from here:",
+  soundCloud: "Share on SoundCloud",
+  soundCloudHint: "Opens its upload page. Choose the WAV file there and paste this text:",
+  shareTitle: "Call and response with Kakeai",
+  shareText: (bars: number, model: string) => `${plural(bars, "bar", "bars")} of call and response with ${model}, a model that plays back.`,
+  shareTags: "#kakeai #callandresponse #machinelearning",
+
+  // Past sessions
+  noSessions: "Nothing is kept in this browser yet.",
+  keptHere: "Kept in this browser only.",
+  openSession: "Open",
+  removeSession: "Delete",
+  sessionName: (when: string, bars: number) => `${when}, ${plural(bars, "bar", "bars")}`,
+
+  // Sound and devices
+  yourSound: "Your sound",
+  kakeaiSound: "Kakeai's sound",
+  sounds: { piano: "Grand piano", electric: "Electric piano", pipe: "Pipe", glass: "Glass" },
+  pianoBy: "Grand piano: Salamander Grand Piano by Alexander Holm, CC BY 3.0.",
+  midiInput: "MIDI keyboard",
+  allInputs: "All keyboards",
+  midiOutput: "Kakeai plays on",
+  thisPage: "This page",
+  metre: "Beats in a bar",
+  metreHint: "From the next new session on.",
+  whichModel: "Model",
   octaveDown: "Octave down",
   octaveUp: "Octave up",
   piano: "Piano",
@@ -57,6 +121,7 @@ export const en = {
   // The model
   model: (name: string, version: number) => `${name}, version ${version}`,
   trainedOn: (files: number) => `learnt from ${plural(files, "tune", "tunes")}`,
+  trainedWhen: (when: string) => `on ${when}`,
   connecting: "Looking for the model…",
 
   // What can go wrong

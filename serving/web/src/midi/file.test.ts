@@ -6,18 +6,18 @@ import { dialogueFile } from "./file";
 
 const NAMES = { player: "You", kakeai: "Kakeai" };
 const TAKE = { model: "tiny", version: 3, seed: 123456789, temperature: 1.1 };
-const turn = (who: Who, start: number, notes: [number, number, number][]): Turn => ({
+const turn = (who: Who, start: number, notes: [number, number, number][], tempo = qpm(120)): Turn => ({
   who,
   start: beats(start),
   bars: 1,
   length: beats(4),
+  tempo,
   notes: notes.map(([pitch, from, to]) => ({ pitch, velocity: 90, start: beats(from), end: beats(to) })),
   take: who === "kakeai" ? TAKE : null,
 });
-const TURNS = [turn("player", 0, [[60, 0, 1], [60, 1, 2]]), turn("kakeai", 4, [[67, 0.5, 4]])];
-const TEMPOS = [{ at: beats(0), tempo: qpm(120) }, { at: beats(8), tempo: qpm(90) }];
+const TURNS = [turn("player", 0, [[60, 0, 1], [60, 1, 2]]), turn("kakeai", 4, [[67, 0.5, 4]]), turn("player", 8, [], qpm(90))];
 
-const read = (turns = TURNS, names = NAMES) => parseMidi(dialogueFile(turns, TEMPOS, 4, names));
+const read = (turns = TURNS, names = NAMES) => parseMidi(dialogueFile({ beatsPerBar: 4, turns }, names));
 
 /** [tick, type, note] of a track's notes. */
 const strokes = (track: ReturnType<typeof read>["tracks"][number]) => {

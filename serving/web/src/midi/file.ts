@@ -1,8 +1,8 @@
 /** A dialogue as a Standard MIDI File (format 1): tempo and model in the first track, then one track for each voice. */
 
 import { type MidiEvent, writeMidi } from "midi-file";
+import { type Piece, temposOf } from "../session/piece";
 import { type Take, type Turn, type Who } from "../session/turn";
-import { type TempoChange } from "../time";
 
 const TICKS_PER_BEAT = 480;
 const MICROSECONDS_PER_MINUTE = 60_000_000;
@@ -11,13 +11,9 @@ const CHANNELS: Record<Who, number> = { player: 0, kakeai: 1 };
 /** An event at its tick; the file wants the distance to the event before it. */
 type Placed = readonly [tick: number, event: MidiEvent];
 
-export function dialogueFile(
-  turns: readonly Turn[],
-  tempos: readonly TempoChange[],
-  beatsPerBar: number,
-  names: Record<Who, string>,
-): Uint8Array<ArrayBuffer> {
-  const tracks = [conductor(turns, tempos, beatsPerBar), voice(turns, "player", names), voice(turns, "kakeai", names)];
+export function dialogueFile(piece: Piece, names: Record<Who, string>): Uint8Array<ArrayBuffer> {
+  const { turns } = piece;
+  const tracks = [conductor(piece), voice(turns, "player", names), voice(turns, "kakeai", names)];
   return Uint8Array.from(
     writeMidi({
       header: { format: 1, numTracks: tracks.length, ticksPerBeat: TICKS_PER_BEAT },
@@ -27,12 +23,13 @@ export function dialogueFile(
 }
 
 /** Tempo, metre, and where each answer comes from, so that it can be asked for again. */
-function conductor(turns: readonly Turn[], tempos: readonly TempoChange[], beatsPerBar: number): Placed[] {
+function conductor(piece: Piece): Placed[] {
+  const { turns, beatsPerBar } = piece;
   const metre = { numerator: beatsPerBar, denominator: 4, metronome: 24, thirtyseconds: 8 };
   return [
     [0, { deltaTime: 0, meta: true, type: "trackName", text: "Kakeai session" }],
     [0, { deltaTime: 0, meta: true, type: "timeSignature", ...metre }],
-    ...tempos.map(({ at, tempo }): Placed => {
+    ...temposOf(piece).map(({ at, tempo }): Placed => {
       const microsecondsPerBeat = Math.round(MICROSECONDS_PER_MINUTE / tempo);
       return [ticks(at), { deltaTime: 0, meta: true, type: "setTempo", microsecondsPerBeat }];
     }),

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
-import { beats } from "../time";
-import { type Effect, Session } from "./session";
+import { beats, qpm } from "../time";
+import { type Effect, type Plan, Session } from "./session";
 import { type Note } from "./turn";
 
 const LEAD = beats(0.5);
@@ -11,6 +11,7 @@ const note = (pitch: number, start: number, end: number): Note => ({
   start: beats(start),
   end: beats(end),
 });
+const PLAN: Plan = { playerBars: 1, kakeaiBars: 1, beatsPerBar: 4, tempo: qpm(120), pause: null };
 const ANSWER = [note(67, 0, 1), note(69, 1, 2)];
 
 let session: Session;
@@ -20,7 +21,7 @@ const strike = (pitch: number, now: number) => session.noteOn(pitch, 90, beats(n
 const release = (pitch: number, now: number) => session.noteOff(pitch, beats(now));
 
 beforeEach(() => {
-  session = new Session({ playerBars: 1, kakeaiBars: 1, beatsPerBar: 4 });
+  session = new Session(PLAN);
   session.begin();
 });
 
@@ -106,14 +107,14 @@ test("an answer longer than its turn is cut there", () => {
 test("when Kakeai cannot answer, the player goes on at a bar line after a bar's rest", () => {
   at(0);
   at(3.5);
-  expect(session.pass(0, beats(3.6))).toEqual([{ kind: "round", at: 8 }]);
+  expect(session.pass(0, beats(3.6))).toEqual([{ kind: "round", at: 8, tempo: 120 }]);
   expect(at(4)).toEqual([]);
   expect(session.phase).toBe("countIn");
   expect(at(8)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 8 } }]);
   at(11.5);
   at(12);
   expect(session.phase).toBe("waiting");
-  expect(session.pass(1, beats(17))).toEqual([{ kind: "round", at: 20 }]);
+  expect(session.pass(1, beats(17))).toEqual([{ kind: "round", at: 20, tempo: 120 }]);
   expect(session.phase).toBe("countIn");
   expect(session.history()).toHaveLength(2);
   expect(at(20)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 20 } }]);
@@ -121,15 +122,15 @@ test("when Kakeai cannot answer, the player goes on at a bar line after a bar's 
 
 test("a changed plan counts from the next turn on", () => {
   at(0);
-  session.plan = { playerBars: 2, kakeaiBars: 2, beatsPerBar: 4 };
+  session.plan = { ...PLAN, playerBars: 2, kakeaiBars: 2 };
   expect(at(3.5)).toMatchObject([{ kind: "call", answerBars: 2 }]);
-  session.plan = { playerBars: 1, kakeaiBars: 4, beatsPerBar: 4 };
+  session.plan = { ...PLAN, playerBars: 1, kakeaiBars: 4 };
   session.answer(0, ANSWER, TAKE, beats(3.6)); // two bars were asked for
   at(4);
   expect(session.turn).toMatchObject({ who: "kakeai", length: 8 });
-  session.plan = { playerBars: 2, kakeaiBars: 4, beatsPerBar: 4 };
-  expect(at(11.5)).toEqual([{ kind: "round", at: 12 }]);
-  session.plan = { playerBars: 4, kakeaiBars: 4, beatsPerBar: 4 };
+  session.plan = { ...PLAN, playerBars: 2, kakeaiBars: 4 };
+  expect(at(11.5)).toEqual([{ kind: "round", at: 12, tempo: 120 }]);
+  session.plan = { ...PLAN, playerBars: 4, kakeaiBars: 4 };
   expect(at(12)).toMatchObject([{ turn: { who: "player", length: 8 } }]);
 });
 
@@ -213,4 +214,115 @@ test("64 turns in time drift by nothing", () => {
     expect(session.turn).toMatchObject({ who: "kakeai", start: start + 4 });
     at(start + 7.51);
   }
+});
+
+/** The player's first turn is over and Kakeai's answer to it sounds, from beat 4 on. */
+function answered(): void {
+  at(0);
+  strike(60, 1);
+  release(60, 2);
+  at(3.5);
+  session.answer(0, ANSWER, TAKE, beats(3.6));
+  at(4);
+}
+const who = (now: number): string[] => session.turns(beats(now)).map((turn) => turn.who);
+
+test("again asks for the same phrase once more, and the new answer takes the old one's place at a bar line", () => {
+  answered();
+  const [hush, call] = session.again(beats(5), LEAD);
+  expect(hush).toEqual({ kind: "hush" });
+  expect(call).toMatchObject({ kind: "call", round: 0, turn: { who: "player", notes: [note(60, 1, 2)] } });
+  expect(who(5)).toEqual(["player"]);
+  expect(session.again(beats(5.1), LEAD)).toEqual([]); // one at a time
+  expect(session.answer(0, [note(72, 0, 1)], TAKE, beats(5.6))).toMatchObject([{ turn: { start: 8 } }]);
+  expect(at(7.9)).toEqual([]);
+  expect(kinds(at(8))).toEqual(["turn"]);
+  expect(session.turn).toMatchObject({ who: "kakeai", start: 8 });
+  expect(who(9)).toEqual(["player", "kakeai"]);
+});
+
+test("again in the player's next turn takes that turn back", () => {
+  answered();
+  at(7.5);
+  at(8);
+  strike(64, 8.5);
+  expect(session.again(beats(9), LEAD)).toMatchObject([{ kind: "hush" }, { kind: "call", round: 0 }]);
+  session.answer(0, ANSWER, TAKE, beats(9.6));
+  at(12);
+  expect(who(12)).toEqual(["player", "kakeai"]);
+  at(15.5);
+  at(16);
+  expect(kinds(at(19.5))).toEqual(["call"]);
+  expect(session.round).toBe(1);
+});
+
+test("onward lets Kakeai answer its own answer", () => {
+  answered();
+  expect(session.onward(beats(5), LEAD)).toEqual([]);
+  expect(at(7.5)).toMatchObject([{ kind: "call", round: 1, turn: { who: "kakeai", notes: ANSWER } }]);
+  expect(session.history().map((turn) => turn.who)).toEqual(["player", "kakeai"]);
+  session.answer(1, [note(72, 0, 1)], TAKE, beats(7.6));
+  at(8);
+  expect(session.turn).toMatchObject({ who: "kakeai", start: 8 });
+  expect(kinds(at(11.5))).toEqual(["round"]); // then it is the player's turn again
+});
+
+test("undo takes the last exchange back", () => {
+  answered();
+  at(7.5);
+  at(8);
+  strike(62, 9);
+  expect(session.undo(beats(10))).toEqual([]);
+  expect(who(10)).toEqual(["player"]); // the running turn
+  session.stop(beats(11));
+  expect(who(11)).toEqual(["player"]);
+  session.undo(beats(11));
+  expect(who(11)).toEqual([]);
+});
+
+test("undo while Kakeai plays counts the player in again", () => {
+  answered();
+  expect(session.undo(beats(5))).toEqual([{ kind: "hush" }, { kind: "round", at: 12, tempo: 120 }]);
+  expect(session.phase).toBe("countIn");
+  expect(who(5)).toEqual([]);
+  expect(at(12)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 12 } }]);
+});
+
+test("a dialogue goes on where an earlier one ended", () => {
+  answered();
+  at(7.5);
+  session.stop(beats(8));
+  const before = session.turns(beats(8));
+  const later = new Session(PLAN);
+  expect(later.begin(before)).toBe(8);
+  expect(later.history()).toEqual(before);
+  expect(later.advance(beats(8), LEAD)).toMatchObject([{ kind: "turn", turn: { who: "player", start: 8 } }]);
+});
+
+test("a free turn goes on, bar by bar, until the player has rested", () => {
+  session = new Session({ ...PLAN, pause: beats(1) });
+  session.begin();
+  at(0);
+  expect(at(3.5)).toEqual([]); // nothing played: the turn has not begun
+  strike(60, 5);
+  expect(at(7.5)).toEqual([]); // held
+  release(60, 9);
+  strike(62, 9);
+  release(62, 10.9);
+  expect(at(11.5)).toEqual([]); // rested for too short a time
+  const [call] = at(15.5);
+  expect(call).toMatchObject({ kind: "call", turn: { start: 4, bars: 3, length: 12 } });
+  expect(call?.kind === "call" && call.turn.notes.map(({ start, end }) => [start, end])).toEqual([[1, 5], [5, 6.9]]);
+  session.answer(0, ANSWER, TAKE, beats(15.6));
+  at(16);
+  expect(session.turn).toMatchObject({ who: "kakeai", start: 16 });
+});
+
+test("a free turn without a rest is handed over after sixteen bars", () => {
+  session = new Session({ ...PLAN, pause: beats(1) });
+  session.begin();
+  at(0);
+  strike(60, 0.5);
+  expect(at(62)).toEqual([]);
+  expect(at(63.5)).toMatchObject([{ kind: "call", turn: { bars: 16 } }]);
 });

@@ -1,6 +1,6 @@
 /** What a dialogue is made of. */
 
-import { type Beats, beats } from "../time";
+import { type Beats, beats, type Qpm } from "../time";
 
 export type Who = "player" | "kakeai";
 
@@ -25,6 +25,7 @@ export interface Turn {
   readonly start: Beats; // of the session
   readonly bars: number;
   readonly length: Beats;
+  readonly tempo: Qpm;
   readonly notes: readonly Note[];
   readonly take: Take | null; // the player's turns have none
 }
@@ -34,3 +35,17 @@ export const endOf = (turn: Turn): Beats => beats(turn.start + turn.length);
 /** Notes as they sound within a length: none starts at or after it, and it cuts those that go on. */
 export const within = (notes: readonly Note[], length: Beats): Note[] =>
   notes.filter(({ start }) => start < length).map((note) => ({ ...note, end: beats(Math.min(note.end, length)) }));
+
+/** The same turns end to end from beat 0, whenever they were played. */
+export function endToEnd(turns: readonly Turn[]): Turn[] {
+  let start = beats(0);
+  return turns.map((turn) => {
+    const placed = { ...turn, start };
+    start = endOf(placed);
+    return placed;
+  });
+}
+
+/** What is left when the player's last turn, and what Kakeai answered it, are taken back. */
+export const withoutLastExchange = (turns: readonly Turn[]): Turn[] =>
+  turns.slice(0, Math.max(0, turns.findLastIndex(({ who }) => who === "player")));

@@ -37,7 +37,7 @@ beforeEach(async () => {
     }),
   );
   const history = [
-    { who: "player" as const, start: beats(0), bars: 1, length: beats(4), notes: [], take: null },
+    { who: "player" as const, start: beats(0), bars: 1, length: beats(4), tempo: qpm(120), notes: [], take: null },
   ];
   link = new GatewayLink(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
     start: () => startFrame(qpm(120), 4, history),

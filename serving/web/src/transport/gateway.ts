@@ -41,6 +41,13 @@ export class GatewayLink {
     this.#connect();
   }
 
+  /** Begin anew with another `start`; a call that waits for its answer is sent once more. */
+  reopen(): void {
+    const unanswered = this.#unanswered;
+    this.open();
+    this.#unanswered = unanswered;
+  }
+
   /** Ask for an answer; it is asked again on every new connection until an answer or a problem has come. */
   call(call: Call): void {
     this.#unanswered = call;

@@ -14,6 +14,7 @@ export interface WireNote {
 export interface Card {
   readonly config?: string;
   readonly corpus?: { readonly num_files?: number };
+  readonly created?: string; // ISO 8601
 }
 
 interface WireTurn {
@@ -24,6 +25,7 @@ interface WireTurn {
 
 export interface Start {
   readonly type: "start";
+  readonly model?: string; // the gateway's choice by default
   readonly qpm: number;
   readonly beats_per_bar: number;
   readonly history: readonly WireTurn[];
@@ -71,8 +73,14 @@ export interface Problem {
  */
 const HISTORY_TURNS = 32;
 
-export const startFrame = (tempo: Qpm, beatsPerBar: number, history: readonly Turn[]): Start => ({
+export const startFrame = (
+  tempo: Qpm,
+  beatsPerBar: number,
+  history: readonly Turn[],
+  model: string | null = null,
+): Start => ({
   type: "start",
+  ...(model === null ? {} : { model }),
   qpm: tempo,
   beats_per_bar: beatsPerBar,
   history: history.slice(-HISTORY_TURNS).map(({ who, bars, notes }) => ({ who, bars, notes: toWire(notes, tempo) })),

@@ -1,7 +1,7 @@
 /** Paints the piano roll: the turns as fields, their notes in them, and now as a line. */
 
 import { type Note, type Turn, type Who } from "../session/turn";
-import { type Beats, beats } from "../time";
+import { type Beats, beats, qpm } from "../time";
 
 export interface Scene {
   readonly turns: readonly Turn[];
@@ -60,11 +60,11 @@ const phrase = (line: [number, number, number][]): Note[] =>
   line.map(([pitch, start, end]) => ({ pitch, velocity: 80, start: beats(start), end: beats(end) }));
 const EXAMPLE: readonly Turn[] = [
   {
-    who: "player", start: beats(-8), bars: 2, length: beats(8), take: null,
+    who: "player", start: beats(-8), bars: 2, length: beats(8), tempo: qpm(110), take: null,
     notes: phrase([[62, 0, 1], [65, 1, 1.5], [67, 1.5, 2], [69, 2, 3.5], [67, 4, 5], [65, 5, 5.5], [64, 5.5, 6], [62, 6, 7.5]]),
   },
   {
-    who: "kakeai", start: beats(0), bars: 2, length: beats(8), take: null,
+    who: "kakeai", start: beats(0), bars: 2, length: beats(8), tempo: qpm(110), take: null,
     notes: phrase([[69, 0, 1], [72, 1, 1.5], [74, 1.5, 2], [76, 2, 3], [74, 3, 3.5], [72, 4, 5], [69, 5, 5.5], [67, 5.5, 6], [69, 6, 7.5]]),
   },
 ];

@@ -1,0 +1,48 @@
+/** The sessions of this browser: the one at hand, kept as it goes on, and those before it. */
+
+import { type Kept, Shelf } from "./keep/shelf";
+import { type Piece } from "./session/piece";
+
+/** A storage for browsers that have none or forbid it. */
+const FORGETFUL = { getItem: () => null, setItem: () => {} };
+
+export class Sessions {
+  all = $state.raw<readonly Kept[]>([]);
+  readonly #shelf = new Shelf(storage());
+  #id = newId();
+
+  constructor() {
+    this.all = this.#shelf.all();
+  }
+
+  /** The session that was last played on, if any. */
+  get newest(): Kept | null {
+    return this.all[0] ?? null;
+  }
+
+  /** Keep the session at hand as it is now. */
+  keep(piece: Piece): void {
+    if (piece.turns.length > 0) this.all = this.#shelf.keep({ id: this.#id, atMs: Date.now(), piece });
+  }
+
+  /** Another session is at hand: a new one, or one that is kept. */
+  turnTo(kept: Kept | null): void {
+    this.#id = kept?.id ?? newId();
+  }
+
+  remove(id: string): void {
+    this.all = this.#shelf.remove(id);
+    if (id === this.#id) this.turnTo(null);
+  }
+}
+
+/** Unlike `crypto.randomUUID`, to be had on a page without TLS too. */
+const newId = (): string => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+
+function storage(): Pick<Storage, "getItem" | "setItem"> {
+  try {
+    return localStorage;
+  } catch {
+    return FORGETFUL;
+  }
+}
