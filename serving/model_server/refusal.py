@@ -11,3 +11,7 @@ class Refusal(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def copy(self) -> "Refusal":
+        """The same for another request: an exception collects what it passes through."""
+        return Refusal(self.code, self.message)

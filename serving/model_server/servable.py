@@ -1,25 +1,31 @@
 """One version of a model, loaded: what a request runs on."""
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow.core.protobuf.config_pb2 import ThreadPoolOptionProto
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
+from serving.model_server.batch import rows_of, run_batch
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.refusal import Refusal
+from serving.model_server.scheduler import Limits, Queue, Run, Scheduler
+from serving.model_server.task import ANYONE, Array, Caller, Task
 from serving.model_server.tensors import array_of, proto_of
 
 SERVING_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"
 PREDICTABLE_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
-# Every op runs in the thread of its request (inter_op < 0, config.proto): the steps of a small recurrent
-# network are too short to be worth a hand-over. On two cores, networks of 128 units a layer take so 73 to 82
-# % of the time that TensorFlow's own thread pools make of it, and eight clients at once get no fewer answers.
-SESSION_THREADS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1, intra_op_parallelism_threads=1)
+MAX_TIMEOUT_MS = 2**31 - 1
+UNLOADED = Refusal(grpc.StatusCode.UNAVAILABLE, "The model was unloaded before there was an answer")
+STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # TF Serving's loader has only this name in Python; its notice of deprecation means nothing to a user.
 tf.get_logger().addFilter(lambda record: "saved_model.loader_impl" not in record.getMessage())
@@ -31,9 +37,12 @@ class Servable:
     Loaded as tensorflow_model_server loads it: stock ops only, no Python objects.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Load `folder`. Raises what TensorFlow raises for one that is no SavedModel tagged "serve"."""
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=SESSION_THREADS)
+    def __init__(self, folder: Path, scheduler: Scheduler, batching: BatchingParameters | None) -> None:
+        """Load `folder`; requests run in the threads of `scheduler`, in batches if there is `batching`.
+
+        Raises what TensorFlow raises for a folder that is no SavedModel tagged "serve".
+        """
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(len(scheduler.threads)))
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, [SERVING_TAG], str(folder))
@@ -42,26 +51,38 @@ class Servable:
             raise
         self._session.graph.finalize()  # nothing may be added by two threads at once
         self.signatures: Mapping[str, SignatureDef] = dict(meta_graph.signature_def)
-        self._runners: dict[tuple[str, tuple[str, ...]], Callable[..., list[Any]]] = {}
+        self._scheduler = scheduler
+        self._batching = batching
+        self._queues: dict[tuple[str, tuple[str, ...]], Queue] = {}
+        self._lock = threading.Lock()
 
     def predict(
-        self, signature_name: str, inputs: Mapping[str, TensorProto], output_filter: Iterable[str] = ()
+        self,
+        signature_name: str,
+        inputs: Mapping[str, TensorProto],
+        output_filter: Iterable[str] = (),
+        caller: Caller = ANYONE,
     ) -> dict[str, TensorProto]:
         """Run a signature ("" for serving_default) and return its outputs, or those in `output_filter`.
 
-        Raises Refusal for a request that does not fit the signature, tf.errors.OpError for one that the graph
-        refuses.
+        Raises Refusal for a request that does not fit the signature, that the graph refuses, or that nobody
+        waits for any more.
         """
         signature_name = signature_name or DEFAULT_SIGNATURE
         signature = self._signature(signature_name)
         tensors = _with_defaults(signature, inputs)
         feeds = [array_of(name, tensors[name], signature.inputs[name]) for name in sorted(signature.inputs)]
         outputs = _chosen_outputs(signature, list(output_filter))
-        values = self._runner(signature_name, outputs)(*feeds)
+        rows = rows_of(feeds) if self._batching else 1
+        values = self._queue(signature_name, outputs).result(Task(feeds, rows, caller.deadline), caller)
         return {name: proto_of(value) for name, value in zip(outputs, values, strict=True)}
 
     def close(self) -> None:
-        """Free the session; runs that are under way end with tf.errors.CancelledError."""
+        """Free the session; requests that wait or run are refused."""
+        with self._lock:
+            queues, self._queues = self._queues, {}
+        for queue in queues.values():
+            self._scheduler.close(queue, UNLOADED)
         self._session.close()
 
     def _signature(self, name: str) -> SignatureDef:
@@ -70,16 +91,70 @@ class Servable:
             raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         return signature
 
-    def _runner(self, signature_name: str, outputs: tuple[str, ...]) -> Callable[..., list[Any]]:
-        runner = self._runners.get((signature_name, outputs))
-        if runner is None:
-            signature = self.signatures[signature_name]
-            runner = self._session.make_callable(
-                [signature.outputs[name].name for name in outputs],
-                feed_list=[signature.inputs[name].name for name in sorted(signature.inputs)],
-            )
-            self._runners[signature_name, outputs] = runner
-        return runner
+    def _queue(self, signature_name: str, outputs: tuple[str, ...]) -> Queue:
+        with self._lock:
+            queue = self._queues.get((signature_name, outputs))
+            if queue is None:
+                signature = self.signatures[signature_name]
+                fetches = [signature.outputs[name].name for name in outputs]
+                feeds = [signature.inputs[name].name for name in sorted(signature.inputs)]
+                queue = self._scheduler.open(_limits(self._batching), self._runner(fetches, feeds))
+                self._queues[signature_name, outputs] = queue
+            return queue
+
+    def _runner(self, fetches: list[str], feeds: list[str]) -> Run:
+        call = self._session.make_callable(fetches, feed_list=feeds, accept_options=True)
+
+        def run(thread: int, tasks: Sequence[Task]) -> None:
+            def once(values: Sequence[Array], deadline: float) -> Sequence[Array]:
+                with _told_as_refusals():
+                    return call(*values, options=_run_options(thread, deadline))
+
+            if self._batching:
+                run_batch(tasks, once, self._batching)
+                return
+            for task in tasks:
+                try:
+                    task.end(once(task.feeds, task.deadline))
+                except Refusal as refusal:
+                    task.end(error=refusal)
+
+        return run
+
+
+def _session_config(threads: int) -> tf.compat.v1.ConfigProto:
+    # A pool of one thread for each of the scheduler's: the steps of a small recurrent network are too short to
+    # be handed from thread to thread, and only what runs in a pool can be stopped at its deadline. The first pool
+    # is the one that loads.
+    names = ["load", *(f"run-{number}" for number in range(threads))]
+    pools = [ThreadPoolOptionProto(num_threads=1, global_name=name) for name in names]
+    return tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, session_inter_op_thread_pool=pools)
+
+
+def _run_options(thread: int, deadline: float) -> tf.compat.v1.RunOptions:
+    options = tf.compat.v1.RunOptions(inter_op_thread_pool=thread + 1)
+    milliseconds = (deadline - time.monotonic()) * 1e3
+    if milliseconds < MAX_TIMEOUT_MS:  # a later one is none
+        options.timeout_in_ms = max(int(milliseconds), 1)
+    return options
+
+
+@contextmanager
+def _told_as_refusals() -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # The session's Python face wraps the graph's own words, which TF Serving sends, in some of its own.
+        told = error.__context__ if isinstance(error.__context__, tf.errors.OpError) else error
+        raise Refusal(STATUS_CODES[error.error_code], told.message) from error
+    except RuntimeError as error:
+        raise UNLOADED.copy() from error
+
+
+def _limits(batching: BatchingParameters | None) -> Limits:
+    if batching is None:
+        return Limits()
+    return Limits(batching.max_batch_size, batching.batch_timeout_micros / 1e6, batching.max_enqueued_batches)
 
 
 def _with_defaults(signature: SignatureDef, inputs: Mapping[str, TensorProto]) -> dict[str, TensorProto]:

@@ -17,14 +17,24 @@ from tensorflow_serving.apis import (
 )
 
 from kakeai.errors import KakeaiError
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, check_names
 from serving.model_server.port import check_free
+from serving.model_server.scheduler import PROCESSORS, Scheduler
+from serving.model_server.servable import Servable
 from serving.model_server.services import ModelService, PredictionService
 from serving.model_server.watcher import StoreWatcher
 
 MAX_MESSAGE_BYTES = 256 * 2**20  # gRPC's own limit of 4 MiB is less than a batch of pictures
-REQUEST_THREADS = 16  # requests answered at once; each has its ops run in its own thread
+
+# Predict requests that run or wait. tensorflow_model_server has four a processor, which leaves a batch of 64
+# unfilled; a thread that waits costs little here.
+PREDICT_THREADS = 128
+OTHER_THREADS = 8  # for health and status, which answer however many Predict requests wait
+MAX_CALLS = 1000  # of all kinds; a call beyond is refused by gRPC before its message is read
+
+RUNS_PER_PROCESSOR = 4  # so that one long answer does not keep all short ones waiting
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +51,23 @@ class ModelServer:
         port: int = 0,
         host: str = "127.0.0.1",
         poll_seconds: float = 1.0,
+        batching: BatchingParameters | None = None,
+        max_predicts: int = PREDICT_THREADS,
+        max_runs: int = RUNS_PER_PROCESSOR * PROCESSORS,
     ) -> None:
-        """Port 0 takes a free one. Stores are searched every `poll_seconds`; 0: at the start only.
+        """Begin with nothing loaded.
 
-        Raises KakeaiError if two models have one name.
+        Args:
+            models: What to serve.
+            port: 0 takes a free one.
+            host: Address to listen on.
+            poll_seconds: Between searches of the stores; 0: at the start only.
+            batching: How requests share runs; None: each runs by itself.
+            max_predicts: Predict requests that run or wait at once; one beyond is told RESOURCE_EXHAUSTED.
+            max_runs: Requests that run at once if they are not batched.
+
+        Raises:
+            KakeaiError: Two models have one name.
         """
         check_names(models)
         self._host = host
@@ -52,8 +75,12 @@ class ModelServer:
         self._health = health.HealthServicer()
         self._tell_health(available=not models)
         self._catalogue = Catalogue(models, on_change=self._tell_health)
-        self._watcher = StoreWatcher(self._catalogue, poll_seconds)
-        self._threads = ThreadPoolExecutor(REQUEST_THREADS, thread_name_prefix="request")
+        self._scheduler = Scheduler(batching.num_batch_threads if batching else max_runs)
+        self._watcher = StoreWatcher(
+            self._catalogue, lambda folder: Servable(folder, self._scheduler, batching), poll_seconds
+        )
+        self._max_predicts = max_predicts
+        self._threads = ThreadPoolExecutor(max_predicts + OTHER_THREADS, thread_name_prefix="request")
         self._server: grpc.Server | None = None
 
     @property
@@ -65,6 +92,7 @@ class ModelServer:
         """Listen and begin to load. Raises KakeaiError if the port cannot be had."""
         server = grpc.server(
             self._threads,
+            maximum_concurrent_rpcs=MAX_CALLS + self._max_predicts,
             options=[
                 ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a partner
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -72,7 +100,7 @@ class ModelServer:
             ],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._catalogue), server
+            PredictionService(self._catalogue, self._max_predicts), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._catalogue, self._watcher), server
@@ -88,6 +116,7 @@ class ModelServer:
         self._port = _listen(server, self._host, self._port)
         server.start()
         self._server = server
+        self._scheduler.start()
         self._watcher.start()
         log.info("Listening on %s:%d", self._host, self._port)
 
@@ -108,7 +137,9 @@ class ModelServer:
         drained = self._server.stop(grace_seconds)
         self._watcher.stop()
         drained.wait(max(deadline - time.monotonic(), 0))
+        self._scheduler.stop()
         self._catalogue.close()
+        self._scheduler.join()
         self._threads.shutdown()
         drained.wait()
         self._server = None

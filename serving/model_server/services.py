@@ -1,10 +1,12 @@
 """The gRPC faces: PredictionService and ModelService, as far as this server has them."""
 
-from collections.abc import Iterator
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
-import tensorflow as tf
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
     GetModelMetadataRequest,  # pyright: ignore[reportAttributeAccessIssue]
@@ -29,6 +31,7 @@ from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import served_models
 from serving.model_server.refusal import Refusal
 from serving.model_server.servable import DEFAULT_SIGNATURE
+from serving.model_server.task import Caller
 from serving.model_server.watcher import StoreWatcher
 
 SIGNATURE_DEF = "signature_def"  # the one metadata field that TF Serving knows
@@ -36,22 +39,25 @@ SIGNATURE_DEF = "signature_def"  # the one metadata field that TF Serving knows
 # The message travels in a header, and clients refuse headers of more than 8 KiB. TF Serving cuts here too.
 MAX_MESSAGE_LENGTH = 1024
 
-STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the other methods answer UNIMPLEMENTED."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Answer from what `catalogue` has."""
+    def __init__(self, catalogue: Catalogue, max_predicts: int) -> None:
+        """Answer from what `catalogue` has, `max_predicts` requests at once and no more."""
         self._catalogue = catalogue
+        self._places = threading.Semaphore(max_predicts)
 
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
         """Run one signature of one version."""
         response = PredictResponse()
-        with _refusals_told(context), self._catalogue.lease(request.model_spec) as lease:
+        with (
+            _refusals_told(context),
+            self._place(),
+            self._catalogue.lease(request.model_spec) as lease,
+        ):
             outputs = lease.servable.predict(
-                request.model_spec.signature_name, request.inputs, request.output_filter
+                request.model_spec.signature_name, request.inputs, request.output_filter, _caller(context)
             )
             for name, tensor in outputs.items():
                 response.outputs[name].CopyFrom(tensor)
@@ -85,6 +91,16 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 response.model_spec.name = lease.model
                 response.model_spec.version.value = lease.number
         return response
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            # gRPC's own words in tensorflow_model_server, which has a thread for each request.
+            raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -134,8 +150,17 @@ def _refusals_told(context: grpc.ServicerContext) -> Iterator[None]:
         code, message = refusal.code, refusal.message
     except KakeaiError as error:
         code, message = grpc.StatusCode.INVALID_ARGUMENT, str(error)
-    except tf.errors.OpError as error:
-        code, message = STATUS_CODES[error.error_code], error.message
     else:
         return
-    context.abort(code, message[:MAX_MESSAGE_LENGTH])
+    if len(message) > MAX_MESSAGE_LENGTH:
+        message = message[:MAX_MESSAGE_LENGTH] + "...TRUNCATED"
+    context.abort(code, message)
+
+
+def _caller(context: grpc.ServicerContext) -> Caller:
+    def on_leaving(callback: Callable[[], None]) -> None:
+        if not context.add_callback(callback):
+            callback()
+
+    left = context.time_remaining()
+    return Caller(math.inf if left is None else time.monotonic() + left, on_leaving)

@@ -42,7 +42,7 @@ def replay_warmup(servable: Servable, folder: Path) -> int:
         request = entry.predict_log.request
         try:
             servable.predict(request.model_spec.signature_name, request.inputs, request.output_filter)
-        except (Refusal, tf.errors.OpError) as error:
+        except Refusal as error:
             raise Refusal(
                 grpc.StatusCode.FAILED_PRECONDITION, f"Warm-up request {number} fails: {error.message}"
             ) from error

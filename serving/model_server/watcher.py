@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -29,9 +31,10 @@ class StoreWatcher:
     One thread, one version at a time: a small machine has no room to load two at once.
     """
 
-    def __init__(self, catalogue: Catalogue, poll_seconds: float) -> None:
-        """Look every `poll_seconds`; 0: once, and again only when asked."""
+    def __init__(self, catalogue: Catalogue, load: Callable[[Path], Servable], poll_seconds: float) -> None:
+        """Look every `poll_seconds`; 0: once, and again only when asked. `load` loads a version's folder."""
         self._catalogue = catalogue
+        self._load_folder = load
         self._poll_seconds = poll_seconds
         self._turn = threading.Condition()
         self._asked = 1  # looks asked for so far, and of them those done; the first is asked for by starting
@@ -93,7 +96,7 @@ class StoreWatcher:
             began = time.perf_counter()
             try:
                 version.tried = contents(version.folder)
-                servable, replayed = _load(version)
+                servable, replayed = self._load_version(version)
             except Exception as error:  # TensorFlow, protobuf and the storage client each raise their own
                 code, message = _code_and_message(error)
                 log.error("%s version %d cannot be loaded: %s", version.model, version.number, message)
@@ -108,15 +111,14 @@ class StoreWatcher:
             )
             self._catalogue.loaded(version, servable)
 
-
-def _load(version: Version) -> tuple[Servable, int]:
-    with on_this_machine(version.folder) as folder:
-        servable = Servable(folder)
-        try:
-            return servable, replay_warmup(servable, folder)
-        except BaseException:
-            servable.close()
-            raise
+    def _load_version(self, version: Version) -> tuple[Servable, int]:
+        with on_this_machine(version.folder) as folder:
+            servable = self._load_folder(folder)
+            try:
+                return servable, replay_warmup(servable, folder)
+            except BaseException:
+                servable.close()
+                raise
 
 
 def _code_and_message(error: Exception) -> tuple[int, str]:

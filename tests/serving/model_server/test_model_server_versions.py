@@ -15,9 +15,11 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kakeai.errors import KakeaiError
 from serving.model_server.config import All, Latest, ServedModel, Specific
-from serving.model_server.server import REQUEST_THREADS
+from serving.model_server.scheduler import PROCESSORS
+from serving.model_server.server import RUNS_PER_PROCESSOR
 from serving.model_server.trial import TrialError, predict
 
+MAX_RUNS = RUNS_PER_PROCESSOR * PROCESSORS
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
 
 
@@ -278,12 +280,12 @@ def test_a_request_nobody_waits_for_any_more_is_not_run(serve, release, base, tm
     client = serve(ServedModel("tiny", base))
     client.server.wait_until_available("tiny", timeout_seconds=60)
     one = {"by": np.int64(1)}
-    with ThreadPoolExecutor(REQUEST_THREADS) as pool:
-        slow = [pool.submit(linger, client, tmp_path / str(n)) for n in range(REQUEST_THREADS)]
-        eventually(lambda: len(list(tmp_path.glob("*.arrived"))) == REQUEST_THREADS)
+    with ThreadPoolExecutor(MAX_RUNS) as pool:
+        slow = [pool.submit(linger, client, tmp_path / str(n)) for n in range(MAX_RUNS)]
+        eventually(lambda: len(list(tmp_path.glob("*.arrived"))) == MAX_RUNS)
         with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):  # it stood in the queue
             predict(client.address, "tiny", one, signature="count", timeout_seconds=0.2)
-        for n in range(REQUEST_THREADS):
+        for n in range(MAX_RUNS):
             (tmp_path / f"{n}.go").touch()
         assert all(request.result()["number"] == 1 for request in slow)
     assert predict(client.address, "tiny", one, signature="count")["calls"] == 1

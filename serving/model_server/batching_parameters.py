@@ -1,0 +1,132 @@
+"""How requests are batched: TF Serving's BatchingParameters, from its own text proto."""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf.message import Message
+
+from kakeai.errors import KakeaiError
+from serving.model_server.scheduler import PROCESSORS
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """When waiting requests become a batch, with TF Serving's names and defaults (session_bundle_config.proto).
+
+    Attributes:
+        max_batch_size: Rows of the largest batch.
+        batch_timeout_micros: Microseconds that a batch waits for more rows while a thread is free to run it.
+        max_enqueued_batches: Batches of one signature that may wait; a request beyond is told UNAVAILABLE.
+        num_batch_threads: Batches that run at once.
+        allowed_batch_sizes: Sizes that batches are filled up to, rising to `max_batch_size`; () allows any.
+        pad_variable_length_inputs: Whether inputs of unequal lengths are padded, with copies of their first
+            value, to share a batch.
+    """
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = PROCESSORS
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise KakeaiError, in TF Serving's words, for values that cannot be."""
+        for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
+            if getattr(self, name) < 1:
+                raise KakeaiError(f"{name} must be positive; was {getattr(self, name)}")
+        if self.batch_timeout_micros < 0:
+            raise KakeaiError(f"batch_timeout_micros must be non-negative; was {self.batch_timeout_micros}")
+        sizes = self.allowed_batch_sizes
+        if sizes and sizes[-1] != self.max_batch_size:
+            raise KakeaiError(
+                "Last entry in allowed_batch_sizes must match max_batch_size; "
+                f"last entry was {sizes[-1]}; expected {self.max_batch_size}"
+            )
+        if any(size < 1 or size >= after for size, after in pairwise(sizes)):
+            raise KakeaiError("allowed_batch_sizes entries must be positive and monotonically increasing")
+
+    def allowed(self, rows: int) -> int:
+        """The size that a batch of `rows` is filled up to."""
+        return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
+
+
+def read_batching_parameters(path: Path) -> BatchingParameters:
+    """Parameters of a `--batching_parameters_file`, a BatchingParameters text proto.
+
+    Raises KakeaiError if the file cannot be read or asks for what this server does not do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        proto = text_format.Parse(text, _message_class()())
+    except (OSError, UnicodeDecodeError) as error:
+        raise KakeaiError(f"The batching parameters file {path} cannot be read: {error}.") from error
+    except text_format.ParseError as error:
+        raise KakeaiError(
+            f"The batching parameters file {path} is no BatchingParameters text proto: {error}."
+        ) from error
+    given = {field.name: _python(value) for field, value in proto.ListFields()}
+    given.pop("thread_pool_name", None)  # nothing shows the name
+    if given.pop("enable_large_batch_splitting", False):
+        raise KakeaiError(
+            f"{path}: enable_large_batch_splitting is not done here; let max_batch_size be the rows of the "
+            "largest request."
+        )
+    given.pop("max_execution_batch_size", None)  # it counts only with the one above
+    try:
+        return BatchingParameters(**given)
+    except KakeaiError as error:
+        raise KakeaiError(f"{path}: {error}") from error
+
+
+def _python(value: Any) -> Any:  # noqa: ANN401  (a field of the proto; of the dataclass)
+    match value:
+        case Message():
+            return value.value  # pyright: ignore[reportAttributeAccessIssue]
+        case bool() | int():
+            return value
+        case _:
+            return tuple(value)
+
+
+@cache
+def _message_class() -> type[Message]:
+    # The package tensorflow-serving-api leaves this one message out; numbers and names are those of
+    # session_bundle_config.proto.
+    fields = {
+        "max_batch_size": (1, "Int64Value"),
+        "batch_timeout_micros": (2, "Int64Value"),
+        "max_enqueued_batches": (3, "Int64Value"),
+        "num_batch_threads": (4, "Int64Value"),
+        "thread_pool_name": (5, "StringValue"),
+        "allowed_batch_sizes": (6, "repeated"),
+        "pad_variable_length_inputs": (7, "bool"),
+        "enable_large_batch_splitting": (8, "BoolValue"),
+        "max_execution_batch_size": (9, "Int64Value"),
+    }
+    file = descriptor_pb2.FileDescriptorProto(
+        name="kakeai/batching_parameters.proto",
+        package="tensorflow.serving",
+        syntax="proto3",
+        dependency=[wrappers_pb2.DESCRIPTOR.name],
+    )
+    message = file.message_type.add(name="BatchingParameters")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for name, (number, kind) in fields.items():
+        field = message.field.add(name=name, number=number, label=kinds.LABEL_OPTIONAL)
+        match kind:
+            case "repeated":
+                field.type, field.label = kinds.TYPE_INT64, kinds.LABEL_REPEATED
+            case "bool":
+                field.type = kinds.TYPE_BOOL
+            case _:
+                field.type, field.type_name = kinds.TYPE_MESSAGE, f".google.protobuf.{kind}"
+    pool = descriptor_pool.Default()
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("tensorflow.serving.BatchingParameters")
+    )
