@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 
 import grpc
@@ -20,6 +21,7 @@ from kakeai.errors import KakeaiError
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, check_names
+from serving.model_server.config_follower import ConfigFollower
 from serving.model_server.port import check_free
 from serving.model_server.scheduler import PROCESSORS, Scheduler
 from serving.model_server.servable import Servable
@@ -82,6 +84,7 @@ class ModelServer:
         self._max_predicts = max_predicts
         self._threads = ThreadPoolExecutor(max_predicts + OTHER_THREADS, thread_name_prefix="request")
         self._server: grpc.Server | None = None
+        self._follower: ConfigFollower | None = None
 
     @property
     def port(self) -> int:
@@ -128,11 +131,18 @@ class ModelServer:
         """
         self._catalogue.wait_until_available(name, timeout_seconds)
 
+    def follow(self, config_file: Path, poll_seconds: float) -> None:
+        """Serve from now on what a ModelServerConfig file names, read every `poll_seconds`."""
+        self._follower = ConfigFollower(config_file, poll_seconds, self._reload)
+        self._follower.start()
+
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Take no new requests, let those under way end within the grace, cancel the rest, and unload."""
         if self._server is None:
             return
         self._health.enter_graceful_shutdown()
+        if self._follower is not None:
+            self._follower.stop()
         deadline = time.monotonic() + grace_seconds
         drained = self._server.stop(grace_seconds)
         self._watcher.stop()
@@ -140,6 +150,8 @@ class ModelServer:
         self._scheduler.stop()
         self._catalogue.close()
         self._scheduler.join()
+        if self._follower is not None:
+            self._follower.join()
         self._threads.shutdown()
         drained.wait()
         self._server = None
@@ -154,6 +166,10 @@ class ModelServer:
     ) -> None:
         """Stop."""
         self.stop()
+
+    def _reload(self, models: Sequence[ServedModel]) -> None:
+        self._catalogue.replace(models)
+        self._watcher.look_now(timeout_seconds=None)
 
     def _tell_health(self, available: bool) -> None:
         serving = health_pb2.HealthCheckResponse.SERVING

@@ -1,0 +1,74 @@
+"""Load on a server: closed loops, open loops, and how long the answers took."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import numpy as np
+
+OK = "ok"
+
+Ask = Callable[[int], Awaitable[str]]  # sends the request of that number; OK, or what was said instead
+
+
+class Answer(NamedTuple):
+    """One request's fate: `seconds` count from when it was meant to be sent, so that no wait is left out."""
+
+    said: str
+    seconds: float
+
+
+class Load(NamedTuple):
+    """What came of a load that lasted `seconds`."""
+
+    answers: list[Answer]
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return sum(answer.said == OK for answer in self.answers) / self.seconds
+
+    def milliseconds(self, percent: float, ok: bool = True) -> float:
+        """Percentile of the time that good answers took, or all others; nan if there were none."""
+        times = [answer.seconds for answer in self.answers if (answer.said == OK) is ok]
+        return float(np.percentile(times, percent)) * 1e3 if times else float("nan")
+
+    def refused(self) -> Counter[str]:
+        """How often what was said instead of an answer."""
+        return Counter(answer.said for answer in self.answers if answer.said != OK)
+
+
+async def closed_loop(ask: Ask, clients: int, seconds: float) -> Load:
+    """`clients` clients, each of which asks again as soon as it has its answer."""
+    began = time.perf_counter()
+    answers: list[Answer] = []
+
+    async def client(number: int) -> None:
+        while (asked := time.perf_counter()) < began + seconds:
+            said = await ask(number)
+            answers.append(Answer(said, time.perf_counter() - asked))
+            number += clients
+
+    await asyncio.gather(*map(client, range(clients)))
+    return Load(answers, time.perf_counter() - began)
+
+
+async def open_loop(ask: Ask, rate: float, seconds: float) -> Load:
+    """`rate` requests a second, evenly spaced, however long the answers take."""
+    began = time.perf_counter()
+
+    async def one(number: int, due: float) -> Answer:
+        said = await ask(number)
+        return Answer(said, time.perf_counter() - due)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            if (ahead := due - time.perf_counter()) > 0:
+                await asyncio.sleep(ahead)
+            tasks.append(group.create_task(one(number, due)))
+    return Load([task.result() for task in tasks], time.perf_counter() - began)
