@@ -20,13 +20,17 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.load import OK
+from serving.gateway import tensors
 
 PRIMER_STEPS = 64  # four bars of 4/4
 ANSWER_STEPS = 64
-MODELS = {"attention": ("attention_rnn", "rnn_layer_sizes=[128,128]"), "lookback": ("lookback_rnn", "rnn_layer_sizes=[64]")}
+MODELS = {
+    "attention": ("attention_rnn", "rnn_layer_sizes=[128,128]"),
+    "lookback": ("lookback_rnn", "rnn_layer_sizes=[64]"),
+}
 BATCHING = """
 max_batch_size { value: 64 }
-batch_timeout_micros { value: 2000 }
+batch_timeout_micros { value: 0 }
 max_enqueued_batches { value: 4 }
 num_batch_threads { value: 2 }
 pad_variable_length_inputs: true
@@ -142,7 +146,7 @@ class GrpcClient:
     async def log_likelihood(self, number: int) -> float:
         """Of the answer to the request of that number."""
         response = await self._stub.Predict(_request(self._model, number), timeout=ANSWER_SECONDS)
-        return response.outputs["log_likelihood"].float_val[0]
+        return float(tensors.array(response.outputs["log_likelihood"])[0])
 
     async def close(self) -> None:
         """Hang up."""
@@ -203,18 +207,14 @@ def _request(model: str, number: int) -> predict_pb2.PredictRequest:
     request.model_spec.signature_name = "generate"
     melody = np.full(PRIMER_STEPS, -2, np.int32)
     melody[::4] = _pitches(number)
-    for name, values, field in (
-        ("melody", melody.tolist(), "int_val"),
-        ("length", [PRIMER_STEPS], "int_val"),
-        ("steps", [ANSWER_STEPS], "int_val"),
-        ("temperature", [1.0], "float_val"),
-        ("seed", [number], "int64_val"),
-    ):
-        tensor = request.inputs[name]
-        tensor.dtype = {"int_val": 3, "float_val": 1, "int64_val": 9}[field]
-        for size in [1, len(values)] if name == "melody" else [1]:
-            tensor.tensor_shape.dim.add(size=size)
-        getattr(tensor, field).extend(values)
+    for name, values in {
+        "melody": melody[np.newaxis],
+        "length": np.array([PRIMER_STEPS], np.int32),
+        "steps": np.array([ANSWER_STEPS], np.int32),
+        "temperature": np.array([1.0], np.float32),
+        "seed": np.array([number], np.int64),
+    }.items():
+        request.inputs[name].CopyFrom(tensors.tensor(values))
     return request
 
 

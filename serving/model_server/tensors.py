@@ -1,6 +1,7 @@
 """Tensors on the wire: checked against a signature, and turned into arrays and back."""
 
 import math
+from functools import cache
 from typing import Any
 
 import grpc
@@ -25,10 +26,12 @@ def array_of(name: str, tensor: TensorProto, expected: TensorInfo) -> np.ndarray
         raise _unfit(name, "its shape is not wholly given")
     if not _fits(shape, expected):
         raise _unfit(name, f"expected shape {_shape_of(expected)}, got {shape}")
-    dtype = tf.dtypes.as_dtype(tensor.dtype)
-    if math.prod(shape) * np.dtype(dtype.as_numpy_dtype).itemsize > MAX_TENSOR_BYTES:
+    dtype = _numpy_dtype(tensor.dtype)
+    if math.prod(shape) * dtype.itemsize > MAX_TENSOR_BYTES:
         raise _unfit(name, f"a tensor of shape {shape} is larger than {MAX_TENSOR_BYTES} bytes")
     try:
+        if tensor.tensor_content and dtype.kind != "O":  # what make_ndarray does, in a fifth of its time
+            return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError, OverflowError) as error:
         raise _unfit(name, f"tensor parsing error: {error}") from error
@@ -37,8 +40,23 @@ def array_of(name: str, tensor: TensorProto, expected: TensorInfo) -> np.ndarray
 def proto_of(value: Any) -> TensorProto:  # noqa: ANN401  (an array or NumPy scalar; bytes for a string scalar)
     """The TensorProto for a result of a session."""
     array = np.asarray(value, dtype=object) if isinstance(value, bytes) else np.asarray(value)
-    dtype = tf.string if array.dtype == object else tf.dtypes.as_dtype(array.dtype)
-    return tf.make_tensor_proto(array, dtype=dtype, shape=array.shape)
+    if array.dtype == object:
+        return tf.make_tensor_proto(array, dtype=tf.string, shape=array.shape)
+    proto = TensorProto(tensor_content=array.tobytes())
+    proto.dtype = _number_of(array.dtype)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+@cache
+def _numpy_dtype(number: int) -> np.dtype[Any]:
+    return np.dtype(tf.dtypes.as_dtype(number).as_numpy_dtype)
+
+
+@cache
+def _number_of(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401  (a DataType: a number with a name)
+    return tf.dtypes.as_dtype(dtype).as_datatype_enum
 
 
 def _unfit(name: str, why: str) -> Refusal:
