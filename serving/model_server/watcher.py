@@ -102,6 +102,7 @@ class StoreWatcher:
                 log.error("%s version %d cannot be loaded: %s", version.model, version.number, message)
                 self._catalogue.not_loaded(version, code, message)
                 continue
+            self._catalogue.loaded(version, servable)
             log.info(
                 "%s version %d is available: loaded in %.1f s, %d warm-up requests",
                 version.model,
@@ -109,7 +110,6 @@ class StoreWatcher:
                 time.perf_counter() - began,
                 replayed,
             )
-            self._catalogue.loaded(version, servable)
 
     def _load_version(self, version: Version) -> tuple[Servable, int]:
         with on_this_machine(version.folder) as folder:

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -43,15 +44,33 @@ class Tiny(tf.Module):
     def count(self, by):
         return {"calls": self.calls.assign_add(by)}
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="path")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="path")])
     def linger(self, path):
         """Write PATH.arrived, then wait for PATH.go."""
-        with tf.control_dependencies([tf.io.write_file(path + ".arrived", "")]):
-            go = tf.identity(path) + ".go"
+        with tf.control_dependencies([tf.io.write_file(path[0] + ".arrived", "")]):
+            go = tf.identity(path[0]) + ".go"
         found = tf.while_loop(
             lambda found: tf.equal(found, 0), lambda _: [tf.size(tf.io.matching_files(go))], [0]
         )
-        return {"number": self.number.read_value(), "found": found[0]}
+        number = self.number.read_value() * tf.cast(found[0], tf.int64)
+        return {"number": tf.fill([tf.size(path)], number)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32, name="melody"),
+            tf.TensorSpec([None], tf.int32, name="length"),
+        ]
+    )
+    def tally(self, melody, length):
+        """Sum what counts of each row, tell what came with it, and refuse the batch of a negative length."""
+        rows, width = tf.shape(melody)[0], tf.shape(melody)[1]
+        with tf.control_dependencies([tf.debugging.assert_non_negative(length, "length is negative")]):
+            counts = tf.sequence_mask(length, width, tf.int32)
+        return {
+            "sum": tf.reduce_sum(melody * counts, axis=1),
+            "rows": tf.fill([rows], rows),
+            "melody": melody,
+        }
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +87,7 @@ def exported(tmp_path_factory) -> Callable[[int], Path]:
                 "shout": tiny.shout,
                 "count": tiny.count,
                 "linger": tiny.linger,
+                "tally": tiny.tally,
             }
             tf.saved_model.save(tiny, str(folder), signatures=signatures)
         return folder
@@ -106,6 +126,10 @@ class Client:
         request = GetModelStatusRequest(model_spec={"name": model})
         return {status.version: status for status in self.models.GetModelStatus(request).model_version_status}
 
+    def waiting(self) -> int:
+        """Tasks that wait for a thread."""
+        return sum(len(batch.tasks) for queue in self.server._scheduler._queues for batch in queue._batches)
+
     def states(self, model: str) -> dict[int, str]:
         return {
             number: ModelVersionStatus.State.Name(status.state)
@@ -131,8 +155,8 @@ def serve() -> Iterator[Callable[..., Client]]:
     """Start a server of a test's own; it stops when the test ends."""
     clients: list[Client] = []
 
-    def start(*models: ServedModel, poll_seconds: float = POLL_SECONDS) -> Client:
-        server = ModelServer(models, poll_seconds=poll_seconds)
+    def start(*models: ServedModel, poll_seconds: float = POLL_SECONDS, **options: Any) -> Client:
+        server = ModelServer(models, poll_seconds=poll_seconds, **options)
         server.start()
         clients.append(Client(server))
         return clients[-1]

@@ -193,6 +193,8 @@ def mangled(**changes):
         (mangled(tensor_content=b"123"), "tensor parsing error"),
         (mangled(int_val=[1, 2, 3]), "tensor parsing error"),
         (mangled(int_val=[1], dims=[2**60]), "larger than"),
+        (mangled(int_val=[1], dims=[2**28]), "larger than"),  # a gibibyte, said in ten bytes
+        (tf.make_tensor_proto([b"2", b"3"]), "expected type DT_INT32, got DT_STRING"),
     ],
 )
 def test_a_mangled_tensor_is_refused_and_the_server_goes_on(tiny, tensor, words):

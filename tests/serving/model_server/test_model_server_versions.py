@@ -123,7 +123,7 @@ def test_the_old_version_ends_only_when_its_last_request_has(serve, release, bas
 
 
 def linger(client, path):
-    inputs = {"path": np.array(str(path).encode(), object)}
+    inputs = {"path": np.array([str(path).encode()], object)}
     return predict(client.address, "tiny", inputs, signature="linger", timeout_seconds=60)
 
 
@@ -144,6 +144,16 @@ def test_a_corrupt_version_is_told_and_the_old_goes_on(serve, release, exported,
     eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "END"})
     assert client.statuses("tiny")[2].status.error_code == 0
     assert served_number(client) == 2
+
+
+def test_a_corrupt_version_is_tried_once_until_it_changes(serve, release, base, eventually, caplog):
+    (base / "1").mkdir()
+    client = serve(ServedModel("tiny", base, All()))
+    for number in (2, 3):  # each is found by a search of its own
+        release(base, number)
+        eventually(lambda number=number: client.states("tiny").get(number) == "AVAILABLE")
+    assert client.states("tiny")[1] == "END"
+    assert caplog.text.count("version 1 cannot be loaded") == 1
 
 
 def test_a_model_with_nothing_but_a_corrupt_version_says_so(serve, base):
@@ -232,6 +242,10 @@ def test_a_store_that_cannot_be_read_leaves_what_is_served(serve, release, base,
     eventually(lambda: "does not exist" in caplog.text)
     assert served_number(client) == 1
     assert caplog.text.count("does not exist") == 1  # said once, not at every look
+    (base.parent / "away").rename(base)
+    release(base, 2)
+    eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "END"})
+    assert served_number(client) == 2
 
 
 @pytest.mark.parametrize(
