@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo test images lint format page locks clean help
+.PHONY: demo test images lint format page bench bench-serving locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
@@ -41,6 +41,12 @@ format: .venv/dev  ## change what a tool can change
 	$(BIN)/ruff format .
 
 page: serving/web/dist/index.html  ## build the session page
+
+bench: .venv/dev  ## time Magenta and Kakeai side by side (half an hour; POP909=folder reads that as well)
+	$(BIN)/python -m benchmarks $(if $(POP909),--pop909 "$(POP909)") $(if $(ONLY),--only "$(ONLY)")
+
+bench-serving: .venv/dev serving/web/dist/index.html  ## put model server and gateway under load, on this machine
+	$(BIN)/python -m benchmarks.serving
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
