@@ -73,10 +73,13 @@ async def _read_form(request: Request, body: bytes) -> tuple[bytes, dict[str, st
         form = await MultiPartParser(request.headers, whole(), max_files=1).parse()
     except MultiPartException as error:
         raise MalformedRequest(f"This is no form: {error.message.rstrip('.')}.") from None
-    file = form.get(FILE_FIELD)
-    if not isinstance(file, UploadFile):
-        raise InvalidRequest(f"{FILE_FIELD} is missing: the MIDI file.", field=FILE_FIELD)
-    return await file.read(), {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        file = form.get(FILE_FIELD)
+        if not isinstance(file, UploadFile):
+            raise InvalidRequest(f"{FILE_FIELD} is missing: the MIDI file.", field=FILE_FIELD)
+        return await file.read(), {name: value for name, value in form.items() if isinstance(value, str)}
+    finally:
+        await form.close()
 
 
 def _of_notes(notes: np.ndarray, options: GenerateOptions, gateway: Gateway) -> Phrase:

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -217,6 +219,39 @@ def start_gateway(_loop: asyncio.AbstractEventLoop, model: StandIn) -> Iterator[
     yield start
     for stop in stops:
         stop()
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real, tiny SavedModel."""
+    from kakeai.model.configs import config_named
+    from kakeai.model.network import MelodyRnn
+    from kakeai.model.saved_model import export
+
+    folder = tmp_path_factory.mktemp("model") / "saved_model"
+    export(MelodyRnn(config_named("basic_rnn", "rnn_layer_sizes=[8]"), seed=1), folder, "kakeai")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with version 1 of the tiny model."""
+    store = tmp_path_factory.mktemp("store")
+    shutil.copytree(saved_model, store / "kakeai" / "1")
+    return store
+
+
+@pytest.fixture(scope="session")
+def real_servers(store: Path) -> Iterator[list[str]]:
+    """The addresses of two replicas of a real model server."""
+    from serving.model_server.config import All, ServedModel
+    from serving.model_server.server import ModelServer
+
+    served = [ServedModel("kakeai", store / "kakeai", All())]
+    with ModelServer(served, poll_seconds=0.05) as one, ModelServer(served, poll_seconds=0.05) as other:
+        for server in (one, other):
+            server.wait_until_available("kakeai", WAIT_SECONDS)
+        yield [f"127.0.0.1:{server.port}" for server in (one, other)]
 
 
 @pytest.fixture
