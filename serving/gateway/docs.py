@@ -1,13 +1,17 @@
-"""GET /docs: the API on one plain page, made from the same models that check the requests.
+"""The API on one plain page, made from the same models that check the requests: GET /docs, and docs/api.md.
 
-No script and nothing from other hosts, so it works offline and under the page's content security policy; and
-it shows the session's frames, which OpenAPI has no words for. Tools read /openapi.json.
+``python -m serving.gateway.docs`` prints the latter. It shows the session's frames too, which OpenAPI has no
+words for. The page has no script and nothing from other hosts, so it works offline and under a strict content
+security policy; tools read /openapi.json.
 """
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from html import escape
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
@@ -24,7 +28,27 @@ h2 { border-top: 1px solid #ccc; padding-top: 1rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem; border-bottom: 1px solid #eee; }
 code { font-size: .95em; }
+pre { overflow-x: auto; }
 """
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+_INTRODUCTION = (
+    "For tools: `/openapi.json`. Errors are problem details (RFC 9457): `title`, `status`, `detail` and, where "
+    "there is one, the `field` at fault."
+)
+_SESSION = "Live call and response, in frames of JSON text. Resume with a `start` and its `history`."
+
+
+class _Block(NamedTuple):
+    """One piece of the page; text holds its `code` in back quotes."""
+
+    kind: Literal["h1", "h2", "h3", "p", "pre", "table"]
+    text: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 def serve_docs(app: FastAPI) -> None:
@@ -32,58 +56,96 @@ def serve_docs(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse("".join(_page(app.openapi())))
+        return HTMLResponse(_html(app.openapi()), headers=_HEADERS)
 
 
-def _page(api: dict[str, Any]) -> Iterator[str]:
-    title = escape(api["info"]["title"])
-    yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: API</title>'
-    yield f'<link rel="icon" href="data:,"><style>{_STYLE}</style>'
-    yield f"<h1>{title}</h1><p>{escape(api['info']['summary'])}</p>"
-    yield '<p>For tools: <a href="/openapi.json">openapi.json</a>. Errors are problem details (RFC 9457).</p>'
+def markdown(api: dict[str, Any]) -> str:
+    """The page as Markdown."""
+    marks = {"h1": "# ", "h2": "## ", "h3": "### ", "p": ""}
+    parts = []
+    for block in _blocks(api):
+        if block.kind == "table":
+            head, *rows = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in block.rows]
+            parts.append("\n".join(f"| {row} |" for row in [head, " | ".join(["---"] * 4), *rows]))
+        elif block.kind == "pre":
+            parts.append(f"```json\n{block.text}\n```")
+        else:
+            parts.append(marks[block.kind] + " ".join(block.text.split()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(api: dict[str, Any]) -> str:
+    parts = [
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(api["info"]["title"])}: API</title>'
+        f'<link rel="icon" href="data:,"><style>{_STYLE}</style>'
+    ]
+    for block in _blocks(api):
+        if block.kind == "table":
+            tags = ["th", *["td"] * (len(block.rows) - 1)]
+            rows = (
+                "".join(f"<{tag}>{_inline(cell)}</{tag}>" for cell in row)
+                for tag, row in zip(tags, block.rows, strict=True)
+            )
+            parts.append("<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>")
+        elif block.kind == "pre":
+            parts.append(f"<pre>{escape(block.text)}</pre>")
+        else:
+            parts.append(f"<{block.kind}>{_inline(block.text)}</{block.kind}>")
+    return "".join(parts)
+
+
+def _inline(text: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def _blocks(api: dict[str, Any]) -> Iterator[_Block]:
+    yield _Block("h1", api["info"]["title"])
+    yield _Block("p", api["info"]["summary"])
+    yield _Block("p", _INTRODUCTION)
     for path, methods in api["paths"].items():
         for method, route in methods.items():
             yield from _route(method.upper(), path, route, api["components"]["schemas"])
-    yield "<h2><code>WS /v1/session</code></h2>"
-    yield "<p>Live call and response, in frames of JSON text. Resume with a start and its history.</p>"
+    yield _Block("h2", "`WS /v1/session`")
+    yield _Block("p", _SESSION)
     for who, frames in (("Client", _CLIENT_FRAMES), ("Server", _SERVER_FRAMES)):
         for frame in frames:
             schema = frame.model_json_schema()
-            yield f"<h3>{who}: <code>{schema['properties']['type']['const']}</code></h3>"
-            yield f"<p>{_prose(schema['description'])}</p>"
-            yield from _fields(schema, schema.get("$defs", {}))
+            yield _Block("h3", f"{who}: `{schema['properties']['type']['const']}`")
+            yield _Block("p", schema["description"].replace("``", "`"))
+            yield _fields(schema, schema.get("$defs", {}))
 
 
-def _route(method: str, path: str, route: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
-    yield f"<h2><code>{method} {escape(path)}</code></h2>"
+def _route(method: str, path: str, route: dict[str, Any], schemas: dict[str, Any]) -> Iterator[_Block]:
+    yield _Block("h2", f"`{method} {path}`")
     for paragraph in route.get("description", "").split("\n\n"):
-        yield f"<p>{_prose(paragraph)}</p>"
-    parameters = {part["name"]: part["schema"] for part in route.get("parameters", [])}
-    if parameters:
+        yield _Block("p", paragraph)
+    if "parameters" in route:
         required = [part["name"] for part in route["parameters"] if part["required"]]
-        yield "<h3>Query</h3>"
-        yield from _fields({"properties": parameters, "required": required}, schemas)
+        parameters = {part["name"]: part["schema"] for part in route["parameters"]}
+        yield _Block("h3", "Query")
+        yield _fields({"properties": parameters, "required": required}, schemas)
     for title, part in (("Body", route.get("requestBody", {})), ("Answer", route["responses"]["200"])):
-        schema = _resolved(part.get("content", {}).get("application/json", {}).get("schema", {}), schemas)
+        content = part.get("content", {}).get("application/json", {})
+        schema = _resolved(content.get("schema", {}), schemas)
         if "properties" in schema:
-            yield f"<h3>{title}</h3>"
-            yield from _fields(schema, schemas)
+            yield _Block("h3", title)
+            yield _fields(schema, schemas)
+        for example in content.get("examples", {}).values():
+            yield _Block("p", f"{example['summary']}:")
+            yield _Block("pre", json.dumps(example["value"]))
 
 
-def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> _Block:
     """A table of an object's fields, those of the objects inside it with their path."""
-    yield "<table><tr><th>field</th><th>type</th><th>default</th><th>meaning</th></tr>"
-    yield from _rows(schema, schemas, "")
-    yield "</table>"
+    return _Block("table", rows=(("field", "type", "default", "meaning"), *_rows(schema, schemas, "")))
 
 
-def _rows(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> Iterator[str]:
+def _rows(schema: dict[str, Any], schemas: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in schema["properties"].items():
         field = _resolved(field, schemas)
         default = "required" if name in schema.get("required", []) else field.get("default", "")
-        cells = [_type(field), "" if default is None else str(default), field.get("description", "")]
-        yield f"<tr><td><code>{escape(prefix + name)}</code></td>"
-        yield "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        shown = "" if default is None else str(default)
+        yield f"`{prefix}{name}`", _type(field), shown, field.get("description", "")
         inner = _resolved(field.get("items", field), schemas)
         if "properties" in inner:
             yield from _rows(inner, schemas, f"{prefix}{name}{'[]' if 'items' in field else ''}.")
@@ -119,6 +181,8 @@ def _number(bound: float | None) -> str:
     return "" if bound is None else str(int(bound) if bound == int(bound) else bound)
 
 
-def _prose(text: str) -> str:
-    """A docstring's words as HTML, with its `code`."""
-    return re.sub("`+([^`]+)`+", r"<code>\1</code>", escape(text))
+if __name__ == "__main__":
+    from serving.gateway.app import create_app
+    from serving.gateway.settings import Settings
+
+    print(markdown(create_app(Settings()).openapi()), end="")

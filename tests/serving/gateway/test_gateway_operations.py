@@ -120,7 +120,7 @@ def test_the_page_and_its_headers(start_gateway, page):
     policy = dict(part.split(" ", 1) for part in index.headers["content-security-policy"].split("; "))
     assert policy["script-src"] == "'self'"
     assert policy["worker-src"] == "'self' blob:"
-    assert policy["connect-src"] == "'self' ws: wss:"
+    assert policy["connect-src"] == policy["style-src"] == "'self'"
     assert index.headers["x-content-type-options"] == "nosniff"
 
     script = client.get("/assets/index-abc123.js")
