@@ -21,7 +21,7 @@ _WORTH_COMPRESSING_BYTES = 1024
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The gateway for ``settings``; its ``state.gateway`` is there while it runs."""
+    """The gateway for ``settings``; its ``state.gateway`` is there while it runs, its ``state.metrics`` always."""
     metrics = Metrics()
 
     @asynccontextmanager
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.metrics = metrics
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING_BYTES)
     if settings.origins:

@@ -31,6 +31,9 @@ class Metrics:
         self.request_seconds = self._histogram(
             "http_request_seconds", "Time to answer a request.", _SECONDS, "route", "model"
         )
+        self.given_up = self._counter(
+            "slow_heads", "Connections closed because no request's head came in time."
+        )
         self.model_server_seconds = self._histogram(
             "model_server_seconds",
             "Time the model server took, by call and gRPC status.",

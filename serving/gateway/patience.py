@@ -4,14 +4,16 @@ import asyncio
 import socket
 
 import h11
+from prometheus_client import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-def patient_protocol(request_seconds: float) -> type[H11Protocol]:
+def patient_protocol(request_seconds: float, given_up: Counter) -> type[H11Protocol]:
     """uvicorn's HTTP protocol, but a request's head has to arrive within ``request_seconds``.
 
     uvicorn itself waits for it for ever. The time starts with the connection and, on a connection that is kept
-    alive, with the head's first byte; a body that no route reads counts as part of the next head.
+    alive, with the head's first byte; a body that no route reads counts as part of the next head. Connections
+    that are closed for it are counted in ``given_up``.
     """
 
     class PatientProtocol(H11Protocol):
@@ -47,6 +49,7 @@ def patient_protocol(request_seconds: float) -> type[H11Protocol]:
 
         def _give_up(self) -> None:
             self._deadline = None
+            given_up.inc()
             if self.conn.our_state is h11.IDLE:
                 close = [("connection", "close"), ("content-length", "0")]
                 self.transport.write(self.conn.send(h11.Response(status_code=408, headers=close)) or b"")

@@ -30,7 +30,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=patient_protocol(settings.request_seconds),
+                http=patient_protocol(settings.request_seconds, app.state.metrics.given_up),
                 log_config=None,
                 access_log=False,
                 server_header=False,

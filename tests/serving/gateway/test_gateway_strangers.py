@@ -174,6 +174,7 @@ def test_a_head_that_trickles_in_is_not_waited_for(start_gateway):
         assert kept.recv(65536).startswith(b"HTTP/1.1 200")
         kept.sendall(b"GET /hea")
         assert b"408" in _rest(kept)
+    assert _metric(gateway, "kakeai_slow_heads_total") == 3
     assert gateway.client.get("/healthz").status_code == 200
 
 
