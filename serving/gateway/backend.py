@@ -181,8 +181,10 @@ def _replies(response: Proto, ask: Ask) -> list[Reply]:
     try:
         melodies = tensors.array(response.outputs["melody"])
         log_likelihoods = tensors.array(response.outputs["log_likelihood"])
-        if melodies.shape != shape:
+        # A server that batches sends melodies as wide as the longest of the batch, padded on the right.
+        if melodies.ndim != 2 or len(melodies) != shape[0] or melodies.shape[1] < shape[1]:
             raise ValueError(f"melodies of shape {melodies.shape}, not {shape}")
+        melodies = melodies[:, : ask.steps]
         if melodies.min() < NO_EVENT or melodies.max() > MAX_PITCH:
             raise ValueError("events that are none")
         if log_likelihoods.shape != shape[:1] or not np.isfinite(log_likelihoods).all():

@@ -14,6 +14,7 @@ import pytest
 
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
+from serving.gateway import tensors
 from serving.gateway.tensors import tensor
 
 QUARTERS = [
@@ -278,6 +279,18 @@ def test_an_answer_that_is_no_melody(gateway, model, spoil):
     response = _generate(gateway)
     assert response.status_code == 502
     assert "no melody" in response.json()["detail"]
+
+
+def test_an_answer_from_a_batch_with_a_longer_one(gateway, model):
+    alone = _generate(gateway).json()
+
+    def widen(response):
+        melody = tensors.array(response.outputs["melody"])
+        response.outputs["melody"].CopyFrom(tensor(np.pad(melody, [(0, 0), (0, 9)], constant_values=-2)))
+
+    model.spoil = widen
+    batched = _generate(gateway).json()
+    assert [answer["notes"] for answer in batched["answers"]] == [a["notes"] for a in alone["answers"]]
 
 
 def test_a_model_server_that_is_too_slow(start_gateway, model):
