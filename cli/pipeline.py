@@ -1,11 +1,22 @@
 """`kakeai pipeline`: the whole way at once."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.progress import console, show_stage, stage_bar
+from cli.reasons import show_losses
+from cli.rules import (
+    MAGENTA,
+    GapBars,
+    MaxSteps,
+    MinBars,
+    MinUniquePitches,
+    PolyphonyRule,
+    Transpose,
+)
 
 app = typer.Typer(help="All six stages as one Kubeflow pipeline.", no_args_is_help=True)
 
@@ -20,6 +31,12 @@ def run(
     hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
     num_training_steps: Annotated[int, typer.Option(help="Training steps in all.")] = 1000,
     eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
+    min_bars: MinBars = MAGENTA.min_bars,
+    max_steps: MaxSteps = MAGENTA.max_steps,
+    min_unique_pitches: MinUniquePitches = MAGENTA.min_unique_pitches,
+    gap_bars: GapBars = MAGENTA.gap_bars,
+    polyphony: PolyphonyRule = MAGENTA.polyphony,
+    transpose: Transpose = "",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
     num_shards: Annotated[
@@ -31,10 +48,16 @@ def run(
 
     Example: kakeai pipeline run --corpus my-midi --store store --config attention_rnn
     """
+    from components.convert import semitones
+    from components.melody_ledger import Loss
     from kakeai.model.configs import config_named
+    from kakeai.music.extraction import Extraction
     from pipelines.here import StageNews, run_here
 
-    config_named(config, hparams)  # refuse a bad one now, not after minutes
+    # Refuse what is bad now, not after minutes.
+    config_named(config, hparams)
+    semitones(transpose)
+    rules = Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
     ran: set[str] = set()
     with stage_bar() as bar:
 
@@ -43,6 +66,8 @@ def run(
                 ran.add(news.stage)
                 bar.remove(news.stage)
                 show_stage(news.stage, news.figures)
+                dropped = news.figures.get("dropped", {})
+                show_losses({reason: Loss(**counts) for reason, counts in dropped.items()})
             else:
                 bar.show(news.stage, **news.figures)
 
@@ -57,6 +82,8 @@ def run(
             hparams=hparams,
             num_training_steps=num_training_steps,
             eval_ratio=eval_ratio,
+            extraction=asdict(rules),
+            transpose=transpose,
             seed=seed,
         )
     if "train" not in ran:

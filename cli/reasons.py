@@ -1,7 +1,8 @@
-"""Why files were not simply read, as a table on the screen."""
+"""Why files were not simply read, and music did not become melodies, as tables on the screen."""
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from cli.progress import console
 from components.ledger import DUPLICATE, LEDGER, read_ledger
+from components.melody_ledger import REASONS, Loss
 
 MAX_REASONS = 12  # rows of the table
 
@@ -24,14 +26,34 @@ def show_reasons(note_sequences: Path) -> None:
             examples.setdefault(key, row.file)
     if not counts:
         return
-    table = Table("files", "verdict", "reason", "such as", box=None, pad_edge=False, header_style="dim")
-    table.columns[0].justify = "right"
+    table = _table(["files"], ["verdict", "reason", "such as"])
     for (verdict, reason), count in counts.most_common(MAX_REASONS):
         table.add_row(f"{count:,}", verdict, _plain(reason), _plain(examples[verdict, reason]))
     console.print(table)
     if len(counts) > MAX_REASONS:
         console.print(f"{len(counts) - MAX_REASONS} reasons more")
     console.print(f"every file stands in {note_sequences / LEDGER}", markup=False)
+
+
+def show_losses(losses: Mapping[str, Loss]) -> None:
+    """Show how much each reason kept out of a dataset, and what to do about the first of them."""
+    if not losses:
+        return
+    table = _table(["files", "tracks", "stretches"], ["dropped because"])
+    for reason, loss in losses.items():
+        table.add_row(
+            *(f"{n:,}" if n else "" for n in (loss.files, loss.tracks, loss.stretches)), REASONS[reason].words
+        )
+    console.print(table)
+    first = REASONS[next(iter(losses))]
+    console.print(f"{first.words}: {first.advice}")
+
+
+def _table(numbers: list[str], words: list[str]) -> Table:
+    table = Table(*numbers, *words, box=None, pad_edge=False, header_style="dim")
+    for column in table.columns[: len(numbers)]:
+        column.justify = "right"
+    return table
 
 
 def _without_numbers(reason: str) -> str:

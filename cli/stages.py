@@ -7,10 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from cli.progress import console, show_stage, stage_bar
-from cli.reasons import show_reasons
-from kakeai.music.melody import Extraction
+from cli.reasons import show_losses, show_reasons
+from cli.rules import (
+    MAGENTA,
+    GapBars,
+    MaxSteps,
+    MinBars,
+    MinUniquePitches,
+    PolyphonyRule,
+    Transpose,
+)
+from kakeai.music.extraction import Extraction
 
-MAGENTA = Extraction()  # its rules are the defaults
 RunDir = Annotated[Path, typer.Option(help="Folder of the training run.")]
 corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_help=True)
 
@@ -82,35 +90,40 @@ def convert(
     output: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
     config: Annotated[str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")],
     eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
-    min_bars: Annotated[int, typer.Option(help="Shorter melodies are dropped.")] = MAGENTA.min_bars,
-    max_steps: Annotated[int, typer.Option(help="Longer ones are cut, in 16ths.")] = MAGENTA.max_steps,
-    min_unique_pitches: Annotated[
-        int, typer.Option(help="Melodies of fewer pitches are dropped.")
-    ] = MAGENTA.min_unique_pitches,
-    gap_bars: Annotated[
-        float, typer.Option(help="A melody ends where nothing sounds for so many bars.")
-    ] = MAGENTA.gap_bars,
+    min_bars: MinBars = MAGENTA.min_bars,
+    max_steps: MaxSteps = MAGENTA.max_steps,
+    min_unique_pitches: MinUniquePitches = MAGENTA.min_unique_pitches,
+    gap_bars: GapBars = MAGENTA.gap_bars,
+    polyphony: PolyphonyRule = MAGENTA.polyphony,
+    transpose: Transpose = "",
 ) -> None:
-    """NoteSequences → a dataset of melodies, with a held-out side.
+    """NoteSequences → a dataset of melodies, with a held-out side; ledger.jsonl tells of every file and track.
 
     Example: kakeai convert work/note_sequences --output work/dataset --config lookback_rnn
     """
+    from components.convert import LEDGER
     from components.convert import convert as run
 
     begun = time.monotonic()
+    rules = Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
     with stage_bar() as bar:
         result = run(
             note_sequences,
             output,
             config,
             eval_ratio,
-            Extraction(min_bars, max_steps, min_unique_pitches, gap_bars),
+            rules,
+            transpose,
             lambda done, total: bar.show("convert", done, total),
         )
-    figures = {"training_melodies": result.num_training_melodies, "eval_melodies": result.num_eval_melodies}
+    figures = {
+        "training_melodies": result.num_training_melodies,
+        "eval_melodies": result.num_eval_melodies,
+        "warning": result.warning,
+    }
     show_stage("convert", {**figures, "seconds": time.monotonic() - begun})
-    for reason, count in result.dropped.items():
-        console.print(f"          {count:,} dropped: {reason.replace('_', ' ')}")
+    show_losses(result.dropped)
+    console.print(f"every file and track stands in {output / LEDGER}", markup=False)
 
 
 def train(

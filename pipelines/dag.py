@@ -3,6 +3,7 @@
 # KFP changes the signatures of what it decorates.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from components.evaluate import evaluate_component
 from components.ingest import ingest_component
 from components.release import release_component
 from components.train import train_component
+from kakeai.music.extraction import Extraction
+
+MAGENTA = asdict(Extraction())  # its rules
 
 
 class Outputs(NamedTuple):
@@ -41,6 +45,8 @@ def kakeai_pipeline(
     hparams: str = "",
     num_training_steps: int = 1000,
     eval_ratio: float = 0.1,
+    extraction: dict = MAGENTA,
+    transpose: str = "",
     seed: int = 0,
 ) -> Outputs:
     """Ingest, convert, train, evaluate, bundle, release.
@@ -57,6 +63,8 @@ def kakeai_pipeline(
         hparams: Changes to its hyperparameters, in Magenta's syntax.
         num_training_steps: Training steps.
         eval_ratio: Share of the files that is held out.
+        extraction: Changes to the rules by which melodies are found, such as {"min_bars": 4, "polyphony": "top"}.
+        transpose: Semitones by which to add copies of each training melody, such as -5..6.
         seed: Of weights, dropout and order.
     """
     with dsl.ParallelFor(items=shards, name="shards") as shard:
@@ -67,6 +75,8 @@ def kakeai_pipeline(
         note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
         config=config,
         eval_ratio=eval_ratio,
+        extraction=extraction,
+        transpose=transpose,
     )
     trained = train_component(
         dataset=converted.outputs["dataset"],

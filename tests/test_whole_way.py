@@ -13,6 +13,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from websockets.sync.client import connect
 
+from cli.progress import STAGES
 from kakeai.music.midi import Track, read_midi, write_midi
 from kakeai.music.score import make_notes
 from kakeai.store import read_card, versions
@@ -26,10 +27,14 @@ PHRASE = [
 
 
 def test_each_stage_says_what_it_did_in_a_line(trained):
-    lines = [line.split()[0] for line in trained.output.splitlines() if line.strip()]
+    words = [line.split()[0] for line in trained.output.splitlines() if line.strip()]
+    lines = [word for word in words if word in STAGES]
     assert lines[:4] == ["ingest", "ingest", "convert", "train"]
     assert sorted(lines[4:6]) == ["bundle", "evaluate"]  # neither waits for the other
     assert lines[6] == "release"
+    assert re.search(
+        r"files +tracks +stretches +dropped because *\n( +\d+){3} +notes begin together", trained.output
+    )
     assert "executorInput" not in trained.output
     assert re.search(r"train +20 steps, loss [\d.]+, held out [\d.]+", trained.output)
 

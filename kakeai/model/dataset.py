@@ -6,16 +6,25 @@ int8 bytes, and `source`, the file it is from. `dataset.json` tells how they cam
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kakeai.errors import KakeaiError
+from kakeai.model.messages import BYTES, STRING, message_class
+from kakeai.model.tfrecord import read_records, write_records
 from kakeai.music.melody import NO_EVENT
 
 TRAINING, EVAL, INFO = "training.tfrecord", "eval.tfrecord", "dataset.json"
+
+# tensorflow/core/example/example.proto and feature.proto; a map is stored as its entries
+_BytesList = message_class("BytesList", {"value": (1, [BYTES])})
+_Feature = message_class("Feature", {"bytes_list": (1, _BytesList)})
+_Entry = message_class("Entry", {"key": (1, STRING), "value": (2, _Feature)})
+_Features = message_class("Features", {"feature": (1, [_Entry])})
+_Example = message_class("Example", {"features": (1, _Features)})
 
 
 @dataclass(frozen=True)
@@ -30,10 +39,12 @@ class DatasetInfo:
         num_files: Source files, each content once.
         num_rejected: Files that could not be read.
         num_note_sequences: Pieces in the source files.
-        num_training_melodies: Melodies to learn from.
+        num_training_melodies: Melodies to learn from, transposed copies counted in.
         num_eval_melodies: Melodies held out.
-        dropped: How often each reason kept a melody out.
+        dropped: How often each reason kept music out: stretches of tracks, or whole files.
         extraction: The rules by which melodies were found, by name.
+        transpose: Semitones that training melodies were copied up and down by, such as -5..6; empty for none.
+        num_transposed: How many of the training melodies are such copies.
     """
 
     config: str
@@ -46,7 +57,9 @@ class DatasetInfo:
     num_training_melodies: int
     num_eval_melodies: int
     dropped: dict[str, int]
-    extraction: dict[str, int | float]
+    extraction: dict[str, int | float | str]
+    transpose: str = ""
+    num_transposed: int = 0
 
 
 def write_dataset_info(folder: Path, info: DatasetInfo) -> None:
@@ -71,14 +84,15 @@ def read_dataset_info(folder: Path) -> DatasetInfo:
 
 def write_dataset(path: Path, melodies: Iterable[tuple[np.ndarray, str]]) -> None:
     """Write one side of a dataset: melodies (int8 [steps] each) with the files they are from."""
-    import tensorflow as tf
+    write_records(path, (_example(melody, source) for melody, source in melodies))
 
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for melody, source in melodies:
-            example = tf.train.Example()
-            example.features.feature["melody"].bytes_list.value.append(melody.astype(np.int8).tobytes())
-            example.features.feature["source"].bytes_list.value.append(source.encode())
-            writer.write(example.SerializeToString(deterministic=True))
+
+def _example(melody: np.ndarray, source: str) -> bytes:
+    values = {"melody": melody.astype(np.int8).tobytes(), "source": source.encode()}
+    entries = [
+        _Entry(key=key, value=_Feature(bytes_list=_BytesList(value=[value]))) for key, value in values.items()
+    ]
+    return _Example(features=_Features(feature=entries)).SerializeToString()
 
 
 def read_dataset(path: Path) -> tuple[list[np.ndarray], list[str]]:
@@ -90,21 +104,25 @@ def read_dataset(path: Path) -> tuple[list[np.ndarray], list[str]]:
     Raises:
         KakeaiError: No such file, or a damaged one.
     """
-    import tensorflow as tf
-
     if not path.is_file():
         raise KakeaiError(f"there is no {path}; make the dataset with kakeai convert")
     melodies, sources = [], []
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            features = tf.train.Example.FromString(record).features.feature
-            melody = np.frombuffer(features["melody"].bytes_list.value[0], np.int8)
-            if melody.min(initial=NO_EVENT) < NO_EVENT:
-                raise ValueError("an event below -2")
+        for melody, source in _melodies(path):
             melodies.append(melody)
-            sources.append(features["source"].bytes_list.value[0].decode())
-    except Exception as error:  # TensorFlow and protobuf each raise kinds of their own
+            sources.append(source)
+    except Exception as error:  # protobuf raises a kind of its own
         raise KakeaiError(
             f"{path} is damaged ({type(error).__name__}); make the dataset anew with kakeai convert"
         ) from None
     return melodies, sources
+
+
+def _melodies(path: Path) -> Iterator[tuple[np.ndarray, str]]:
+    for record in read_records(path):
+        entries = _Example.FromString(record).features.feature
+        features = {entry.key: entry.value.bytes_list.value for entry in entries}
+        melody = np.frombuffer(features["melody"][0], np.int8)
+        if melody.min(initial=NO_EVENT) < NO_EVENT:
+            raise ValueError("an event below -2")
+        yield melody, features["source"][0].decode()

@@ -1,7 +1,10 @@
-"""Convert: melodies, the held-out side, and the words where there is nothing to learn from."""
+"""Convert: melodies, the held-out side, the ledger, and the words where there is nothing to learn from."""
 
 import hashlib
 import json
+import shutil
+import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,9 +12,11 @@ from note_seq.protobuf import music_pb2  # noqa: F401  before Magenta, with its 
 
 from components.convert import convert
 from components.ingest import ingest
+from components.melody_ledger import REASONS, Loss
 from kakeai.errors import KakeaiError
 from kakeai.model.dataset import read_dataset, read_dataset_info
-from kakeai.music.melody import Extraction, extract_melodies
+from kakeai.music import extraction
+from kakeai.music.extraction import Extraction, Polyphony, extract_melodies
 from kakeai.music.midi import Track, read_midi, write_midi
 from kakeai.music.score import make_notes
 
@@ -43,13 +48,15 @@ def test_every_melody_of_the_corpus_is_on_the_side_of_its_file(ireland, note_seq
     assert not set(training_sources) & set(held_out_sources)
 
     expected = {True: [], False: []}
-    dropped = 0
+    dropped = Counter()
     for path in sorted(ireland.rglob("*.mid"), key=lambda path: path.relative_to(ireland).as_posix()):
         content = path.read_bytes()
         below = int.from_bytes(hashlib.sha256(content).digest()[:4], "big") / 2**32 < 0.3
-        melodies, reasons = extract_melodies(read_midi(content), Extraction())
-        expected[below] += [(path.relative_to(ireland).as_posix(), melody.tolist()) for melody in melodies]
-        dropped += reasons.total()
+        for stretch in extract_melodies(read_midi(content), Extraction()):
+            if stretch.melody is None:
+                dropped[stretch.dropped] += 1
+            else:
+                expected[below].append((path.relative_to(ireland).as_posix(), stretch.melody.tolist()))
     assert [(s, m.tolist()) for s, m in zip(training_sources, training, strict=True)] == expected[False]
     assert [(s, m.tolist()) for s, m in zip(held_out_sources, held_out, strict=True)] == expected[True]
     assert training
@@ -60,18 +67,146 @@ def test_every_melody_of_the_corpus_is_on_the_side_of_its_file(ireland, note_seq
     assert (info.config, info.eval_ratio) == ("basic_rnn", 0.3)
     assert (info.num_files, info.num_note_sequences, info.num_rejected) == (30, 30, 0)
     assert (info.num_training_melodies, info.num_eval_melodies) == (len(training), len(held_out))
-    assert sum(info.dropped.values()) == dropped
-    assert info.extraction == {"min_bars": 7, "max_steps": 512, "min_unique_pitches": 5, "gap_bars": 1.0}
-    assert (result.num_training_melodies, result.dropped) == (len(training), info.dropped)
+    assert info.dropped == dropped
+    assert info.extraction == {
+        "min_bars": 7, "max_steps": 512, "min_unique_pitches": 5, "gap_bars": 1.0, "polyphony": "drop",
+    }  # fmt: skip
+    assert (info.transpose, info.num_transposed, result.warning) == ("", 0, "")
+    assert result.num_training_melodies == len(training)
+    assert {reason: loss.stretches for reason, loss in result.dropped.items()} == dropped
 
 
-def test_shards_in_any_order_give_the_same_dataset(ireland, note_sequences, tmp_path):
-    for shard in range(3):
-        ingest(str(ireland), tmp_path / str(shard), shard, 3)
-    convert([note_sequences], tmp_path / "whole", "basic_rnn")
-    convert([tmp_path / str(shard) for shard in (2, 0, 1)], tmp_path / "shards", "basic_rnn")
-    for path in (tmp_path / "whole").iterdir():
-        assert (tmp_path / "shards" / path.name).read_bytes() == path.read_bytes()
+def mixed_corpus(ireland, folder):
+    """Tunes, some twice, some of them held out, one in an archive; and files that nobody can read."""
+    shutil.copytree(ireland, folder)
+    tunes = sorted(folder.rglob("*.mid"))
+    for number, path in enumerate(tunes[::7]):
+        shutil.copy(path, folder / f"again-{number}.mid")
+        (folder / f"bad-{number}.mid").write_bytes(path.read_bytes()[: 40 + number])
+    (folder / "same-bad.mid").write_bytes((folder / "bad-0.mid").read_bytes())
+    with zipfile.ZipFile(folder / "members.zip", "w") as packed:
+        packed.writestr("z.mid", tune(50))
+        packed.writestr("a.mid", tune(51))
+        packed.writestr("m.mid", tunes[3].read_bytes())
+    return folder
+
+
+def test_shards_and_processes_change_nothing(ireland, tmp_path, monkeypatch):
+    corpus = mixed_corpus(ireland, tmp_path / "corpus")
+    for num_shards in (1, 2, 7):
+        folders = [tmp_path / f"{num_shards}-{shard}" for shard in range(num_shards)]
+        for shard, folder in enumerate(folders):
+            ingest(str(corpus), folder, shard, num_shards)
+        if num_shards == 2:
+            monkeypatch.setattr("components.found.PARALLEL_FROM_BYTES", 0)
+            monkeypatch.setattr("components.found.BATCH_BYTES", 10_000)
+            monkeypatch.setattr("os.cpu_count", lambda: 2)
+        convert(folders[::-1], tmp_path / f"of-{num_shards}", "basic_rnn", 0.3)
+        monkeypatch.undo()
+    names = sorted(path.name for path in (tmp_path / "of-1").iterdir())
+    assert names == ["dataset.json", "eval.tfrecord", "ledger.jsonl", "training.tfrecord"]
+    for name in names:
+        whole = (tmp_path / "of-1" / name).read_bytes()
+        assert (tmp_path / "of-2" / name).read_bytes() == whole, name
+        assert (tmp_path / "of-7" / name).read_bytes() == whole, name
+
+
+def ledger_of(folder):
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+def test_the_ledger_has_every_file_and_every_track(tmp_path):
+    def notes(rows, instrument=0):
+        return Track("", make_notes(rows), instrument)
+
+    scale = [(50 + i % 9, 90, i / 4, (i + 1) / 4) for i in range(64)]
+    chords = [(p, 90, i, i + 1) for i in range(20) for p in (60, 64)]
+    drone = [(60, 90, i / 2, (i + 1) / 2) for i in range(60)]
+    two_parts = [*scale, *[(pitch, 90, begin + 30, end + 30) for pitch, _, begin, end in scale[:60]]]
+    band = write_midi([notes(two_parts), notes(chords, 5), notes(drone, 7)])
+    files = {
+        "band.mid": band,
+        "copy.mid": band,
+        "damaged.mid": band[:60],
+        "empty.mid": write_midi([notes([])]),
+        "chords.mid": write_midi([notes(chords)]),
+        "short.mid": write_midi([notes([*scale[:9], *[(p, 9, s + 40, e + 40) for p, _, s, e in scale[:9]]])]),
+    }
+    result = convert([ingested(tmp_path, files)], tmp_path / "dataset", "basic_rnn")
+    rows = ledger_of(tmp_path / "dataset")
+    by_file = {row["file"]: row for row in rows if "verdict" in row}
+    assert list(by_file) == sorted(files)
+    assert {name: (row["verdict"], row["melodies"]) for name, row in by_file.items()} == {
+        "band.mid": ("used", 2), "copy.mid": ("duplicate", 0), "damaged.mid": ("rejected", 0),
+        "empty.mid": ("unused", 0), "chords.mid": ("unused", 0), "short.mid": ("unused", 0),
+    }  # fmt: skip
+    assert by_file["copy.mid"]["reason"] == "band.mid has the same content"
+    assert "track" in by_file["damaged.mid"]["reason"]
+    assert [by_file[f"{name}.mid"]["reason"] for name in ("empty", "chords", "short")] == [
+        "no_notes", "polyphony", "too_short",
+    ]  # fmt: skip
+    assert [by_file[name]["side"] for name in ("band.mid", "chords.mid")] == ["training", None]
+    tracks = [row for row in rows if "track" in row]
+    assert [(row["file"], row["melodies"], row["dropped"]) for row in tracks] == [
+        ("band.mid", [128, 120], {}),
+        ("band.mid", [], {"polyphony": 1}),
+        ("band.mid", [], {"too_few_pitches": 1}),
+        ("chords.mid", [], {"polyphony": 1}),
+        ("short.mid", [], {"too_short": 2}),
+    ]
+    assert [row["track"] for row in tracks[:3]] == [0, 1, 2]
+    assert result.dropped == {
+        "polyphony": Loss(2, 2, 2), "too_short": Loss(1, 1, 2), "duplicate": Loss(1), "no_notes": Loss(1),
+        "rejected": Loss(1), "too_few_pitches": Loss(1, 1, 1),
+    }  # fmt: skip
+
+
+def test_every_reason_has_words():
+    reasons = {value for name, value in vars(extraction).items() if name.isupper() and isinstance(value, str)}
+    assert reasons | {"rejected", "duplicate", "in_training"} == set(REASONS)
+
+
+def test_transposed_copies_are_learned_from_and_never_held_out(tmp_path):
+    # Five semitones up or down some of them are equal.
+    files = {f"{first}.mid": tune(first, (0, 1, 5, 6, 8, first % 5 + 10)) for first in range(40, 60)}
+    files |= {f"{first}.mid": tune(first, (0, 2, 3, 7, 9, first % 7 + 10)) for first in range(60, 80)}
+    files["high.mid"] = tune(112, (0, 2, 4, 5, 7, 9, 11, 12))
+    files["low.mid"] = tune(2, (0, 2, 4, 5, 7, 9, 11, 12))
+    folder = ingested(tmp_path, files)
+    plain = convert([folder], tmp_path / "plain", "mono_rnn", 0.3)
+    copied = convert([folder], tmp_path / "copied", "mono_rnn", 0.3, transpose="-5..6")
+    (learned, sources), (held_out, _) = sides(tmp_path / "copied")
+    (originals, original_sources), (all_held_out, _) = sides(tmp_path / "plain")
+    expected = []
+    for melody, source in zip(originals, original_sources, strict=True):
+        for by in (0, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6):
+            copy = [event + by if event >= 0 else event for event in melody.tolist()]
+            if all(0 <= note <= 127 for note, event in zip(copy, melody, strict=True) if event >= 0):
+                expected.append((source, copy))
+    assert [(s, m.tolist()) for s, m in zip(sources, learned, strict=True)] == expected
+    assert copied.num_training_melodies == len(learned) < 12 * len(originals)
+    assert copied.num_transposed == len(learned) - plain.num_training_melodies
+    # A held-out melody that equals a copy is learned, too.
+    known = {melody.tobytes() for melody in learned}
+    assert [m.tobytes() for m in held_out] == [m.tobytes() for m in all_held_out if m.tobytes() not in known]
+    assert 0 < len(held_out) < len(all_held_out)
+    info = read_dataset_info(tmp_path / "copied")
+    assert (info.transpose, info.num_transposed) == ("-5..6", copied.num_transposed)
+    assert copied.warning == ""
+    warned = convert([folder], tmp_path / "lookback", "lookback_rnn", 0.3, transpose="0..2")
+    assert "lookback_rnn moves every melody to one key" in warned.warning
+
+
+def test_the_top_voice_may_be_taken(tmp_path):
+    scale = [(60 + i % 9, 90, i / 4, (i + 1) / 4) for i in range(64)]
+    below = [(pitch - 12, 90, begin, end) for pitch, _, begin, end in scale]
+    folder = ingested(tmp_path, {"two.mid": write_midi([Track("", make_notes([*below, *scale]))])})
+    top = Extraction(polyphony=Polyphony.TOP)
+    result = convert([folder], tmp_path / "dataset", "basic_rnn", extraction=top)
+    assert (result.num_training_melodies, result.dropped) == (1, {})
+    ((melody,), _), _ = sides(tmp_path / "dataset")
+    assert melody[::2].tolist() == [pitch for pitch, *_ in scale]
+    assert read_dataset_info(tmp_path / "dataset").extraction["polyphony"] == "top"
 
 
 def test_a_file_keeps_its_side_when_the_corpus_grows(tmp_path):
@@ -108,7 +243,11 @@ def test_a_held_out_melody_that_is_also_learned_is_dropped(tmp_path):
     (training, _), (held_out, _) = sides(tmp_path / "dataset")
     learned = {melody.tobytes() for melody in training}
     assert not any(melody.tobytes() in learned for melody in held_out)
-    assert result.dropped["in_training"] == 21 - len(training) - len(held_out) > 0
+    repeated = 21 - len(training) - len(held_out)
+    assert result.dropped["in_training"] == Loss(repeated, repeated, repeated)
+    assert repeated > 0
+    unused = [row for row in ledger_of(tmp_path / "dataset") if row.get("verdict") == "unused"]
+    assert [row["reason"] for row in unused] == ["in_training"] * repeated
 
 
 @pytest.mark.parametrize("ratio", [1e-6, 0.999999])
@@ -149,19 +288,22 @@ DRONE = write_midi([Track("", make_notes([(60, 90, i / 2, (i + 1) / 2) for i in 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"a.mid": CHORDS}, r"of the 1 pieces .* 1 tracks with notes that begin together"),
+        ({"a.mid": CHORDS}, r"of the 1 pieces .* 1 × notes begin together\. --polyphony top takes"),
         (
-            {"a.mid": DRONE, "b.mid": CHORDS},
-            r"1 tracks .*, 1 melodies with fewer than 5 pitches \(min_unique",
+            {"a.mid": DRONE, "b.mid": CHORDS, "c.mid": CHORDS + b"\0"},
+            r"2 × notes begin together, 1 × fewer pitches than --min-unique-pitches",
         ),
-        ({"a.mid": tune(50)[:-9]}, r"nothing in the corpus can be read.* middle of track 2; .* lists all 1"),
+        ({"a.mid": tune(50)[:-9]}, r"nothing in the corpus can be read.* middle of track 2"),
+        ({"a.mid": write_midi([Track("", make_notes([]))])}, r"1 × no note is heard"),
     ],
 )
-def test_where_no_melody_is_found_the_reasons_are_counted(tmp_path, files, words):
+def test_where_no_melody_is_found_the_reasons_and_the_ledger_say_why(tmp_path, files, words):
     folder = ingested(tmp_path, files)
-    with pytest.raises(KakeaiError, match=words):
+    with pytest.raises(KakeaiError, match=words + r".*dataset\.ledger\.jsonl tells of every file and track"):
         convert([folder], tmp_path / "dataset", "basic_rnn")
     assert not (tmp_path / "dataset").exists()
+    rows = [json.loads(line) for line in (tmp_path / "dataset.ledger.jsonl").read_text().splitlines()]
+    assert [row["file"] for row in rows if "verdict" in row] == sorted(files)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +313,9 @@ def test_where_no_melody_is_found_the_reasons_are_counted(tmp_path, files, words
         ({"eval_ratio": 1.0}, "--eval-ratio"),
         ({"eval_ratio": -0.1}, "--eval-ratio"),
         ({"eval_ratio": float("nan")}, "--eval-ratio"),
-        ({"extraction": Extraction(max_steps=0)}, "--max-steps cannot be 0"),
-        ({"extraction": Extraction(gap_bars=-1.0)}, "--gap-bars cannot be -1"),
+        ({"transpose": "5"}, "--transpose must be a range of semitones such as -5..6, not 5"),
+        ({"transpose": "6..-5"}, "--transpose"),
+        ({"transpose": "-500..6"}, "--transpose"),
     ],
 )
 def test_bad_arguments_are_refused(note_sequences, tmp_path, arguments, words):
@@ -200,7 +343,8 @@ def test_damaged_or_missing_note_sequences_are_refused(note_sequences, tmp_path)
 def test_progress_counts_up_to_all_pieces(note_sequences, tmp_path):
     seen = []
     convert([note_sequences], tmp_path / "d", "basic_rnn", on_progress=lambda *at: seen.append(at))
-    assert seen == [(done, 30) for done in range(31)]
+    assert seen == sorted(seen)
+    assert seen[-1] == (30, 30)
 
 
 @pytest.mark.filterwarnings("ignore:You may be attemping:RuntimeWarning")
@@ -219,6 +363,8 @@ def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
             note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
             config="mono_rnn",
             eval_ratio=0.2,
+            extraction={"min_bars": 4},
+            transpose="-1..1",
         )
         return converted.outputs["dataset"]
 
@@ -226,7 +372,8 @@ def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
     dataset = both(corpus=str(ireland)).output
     info = read_dataset_info(tmp_path / dataset.path)
-    assert (info.config, info.num_files) == ("mono_rnn", 30)
+    assert (info.config, info.num_files, info.transpose) == ("mono_rnn", 30, "-1..1")
+    assert (info.extraction["min_bars"], info.extraction["max_steps"]) == (4, 512)
     assert info.num_training_melodies > 0
     log = capfd.readouterr().out
     stages = [
@@ -234,4 +381,4 @@ def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
     ]
     assert [stage["stage"] for stage in stages] == ["ingest", "convert"]
     assert [stage["files"] for stage in stages] == [30, 30]
-    assert all(stage["seconds"] > 0 for stage in stages)
+    assert all(stage["seconds"] >= 0 for stage in stages)
