@@ -1,0 +1,59 @@
+"""docs/operations.md names what there is, and its edits of files do what they say."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from serving.model_server.config import Specific, read_config_file
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_every_file_it_names_is_there():
+    named = set(re.findall(r"\b((?:k8s|tests|locks)/[\w./-]*[\w])", PAGE)) - {"k8s/overlays/mine"}
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_every_part_of_the_manifests_is_named():
+    for folder in (*(ROOT / "k8s" / "components").iterdir(), *(ROOT / "k8s" / "overlays").iterdir()):
+        assert folder.name in PAGE
+
+
+def test_every_command_of_kakeais_is_there(kakeai):
+    commands = set(
+        re.findall(r"\bkakeai ((?:pipeline )?[a-z-]+) ", "\n".join(re.findall(r"bin/kakeai .*", PAGE)))
+    )
+    assert commands == {"release", "pipeline compile"}
+    for command in commands:
+        assert kakeai(*command.split(), "--help").returncode == 0
+
+
+def test_its_links_lead_somewhere():
+    anchors = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", PAGE, re.M)
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= anchors
+
+
+@pytest.mark.parametrize(("label", "version"), [("stable", 2), ("canary", 1)])
+def test_a_canary_is_promoted_or_taken_back_by_one_line(label, version, tmp_path):
+    (edit,) = re.findall(rf"sed -i ('/\"{label}\"/[^']*') (k8s\S+)", PAGE)
+    copy = tmp_path / "models.config"
+    copy.write_text((ROOT / edit[1]).read_text())
+    subprocess.run(f"sed -i {edit[0]} {copy}", shell=True, check=True)
+    (model,) = read_config_file(copy)
+    assert set(model.version_labels.values()) == {version}
+
+
+def test_a_bad_model_is_left_by_one_line(render, tmp_path):
+    (edit,) = re.findall(r"get configmap models -o yaml \| sed ('[^']*')", PAGE)
+    file = tmp_path / "models.config"
+    file.write_text(render("base").get("ConfigMap", "models")["data"]["models.config"])
+    subprocess.run(f"sed -i {edit} {file}", shell=True, check=True)
+    (model,) = read_config_file(file)
+    assert model.policy == Specific((6,))

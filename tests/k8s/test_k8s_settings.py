@@ -1,0 +1,172 @@
+"""What the manifests tell the programs is what the programs read."""
+
+import re
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+
+from serving.gateway.app import create_app
+from serving.gateway.settings import Settings, variable
+from serving.model_server.__main__ import _parser
+from serving.model_server.config import Specific, read_config_file
+
+SERVING = [
+    "base",
+    "overlays/local",
+    "overlays/gke",
+    *(f"components/{name}" for name in ("canary", "gpu-serving", "kserve", "monitoring", "own-model-server")),
+]
+
+# Of tensorflow_model_server 2.20.0 (tensorflow/serving, tensorflow_serving/model_servers/main.cc).
+TF_SERVING_FLAGS = set(Path(__file__).with_name("tf_serving_flags.txt").read_text().split())
+
+# Its batching and monitoring files, which tensorflow-serving-api leaves out: the messages of 2.20.0's
+# servables/tensorflow/session_bundle_config.proto and config/monitoring_config.proto.
+MESSAGES = """
+name: "tf_serving.proto" syntax: "proto3" dependency: "google/protobuf/wrappers.proto"
+message_type { name: "BatchingParameters"
+  field { name: "max_batch_size" number: 1 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
+  field { name: "batch_timeout_micros" number: 2 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
+  field { name: "max_enqueued_batches" number: 3 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
+  field { name: "num_batch_threads" number: 4 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
+  field { name: "allowed_batch_sizes" number: 6 type: TYPE_INT64 label: LABEL_REPEATED }
+  field { name: "pad_variable_length_inputs" number: 7 type: TYPE_BOOL } }
+message_type { name: "PrometheusConfig"
+  field { name: "enable" number: 1 type: TYPE_BOOL } field { name: "path" number: 2 type: TYPE_STRING } }
+message_type { name: "MonitoringConfig"
+  field { name: "prometheus_config" number: 1 type: TYPE_MESSAGE type_name: ".PrometheusConfig" } }
+"""
+POOL = descriptor_pool.DescriptorPool()
+POOL.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+POOL.Add(text_format.Parse(MESSAGES, descriptor_pb2.FileDescriptorProto()))
+BatchingParameters, MonitoringConfig = (
+    message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
+    for name in ("BatchingParameters", "MonitoringConfig")
+)
+
+
+def gateway_of(manifests):
+    (pod,) = [pod for labels, pod in manifests.pods() if labels["app.kubernetes.io/name"] == "gateway"]
+    return pod["containers"][0], manifests.get("ConfigMap", "gateway")["data"]
+
+
+def model_server_of(manifests):
+    (pod,) = [pod for labels, pod in manifests.pods() if labels["app.kubernetes.io/name"] == "model-server"]
+    return pod["containers"][0]
+
+
+@pytest.fixture(params=SERVING)
+def serving(request, render):
+    return render(request.param)
+
+
+def test_the_gateway_reads_every_variable_that_it_is_given(serving, monkeypatch):
+    container, environment = gateway_of(serving)
+    assert set(environment) <= {variable(name) for name in Settings.model_fields}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.listens_everywhere
+    assert {"name": "http", "containerPort": settings.port} in container["ports"]
+
+
+def test_the_gateway_asks_the_model_server_at_its_service_and_port(serving):
+    _, environment = gateway_of(serving)
+    name, _, port = environment["KAKEAI_MODEL_SERVER"].partition(":")
+    (service_port,) = serving.get("Service", name)["spec"]["ports"]
+    assert service_port["port"] == int(port)
+    ports = {port["name"]: port["containerPort"] for port in model_server_of(serving)["ports"]}
+    assert ports[service_port["targetPort"]] == int(port)  # a headless Service translates no port
+    arguments = model_server_of(serving)["args"]
+    assert f"--port={port}" in arguments
+
+
+def test_the_gateway_has_the_paths_that_are_asked_for(serving):
+    container, _ = gateway_of(serving)
+    asked = {
+        container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    for monitor in serving.of("PodMonitor", "PodMonitoring"):
+        if monitor["metadata"]["name"] == "gateway":
+            endpoints = monitor["spec"].get("podMetricsEndpoints", monitor["spec"].get("endpoints"))
+            asked |= {endpoint["path"] for endpoint in endpoints}
+    for policy in serving.of("HealthCheckPolicy"):
+        asked.add(policy["spec"]["default"]["config"]["httpHealthCheck"]["requestPath"])
+    assert asked <= set(create_app(Settings()).openapi()["paths"])
+
+
+def test_the_public_door_leads_to_no_figures_and_no_probes(render):
+    (route,) = [r for r in render("overlays/gke").of("HTTPRoute") if r["metadata"]["name"] == "session-page"]
+    closed, _ = route["spec"]["rules"]
+    assert {match["path"]["value"] for match in closed["matches"]} == {"/metrics", "/healthz", "/readyz"}
+    assert "backendRefs" not in closed
+
+
+def test_the_bucket_or_folder_of_cards_is_that_of_models(render, tmp_path):
+    for name in ("overlays/local", "overlays/gke"):
+        _, environment = gateway_of(render(name))
+        (model,) = models(render(name), tmp_path)
+        assert model.base_path == f"{environment['KAKEAI_STORE']}/{environment['KAKEAI_MODEL']}"
+
+
+def test_tf_serving_knows_every_flag(serving):
+    container = model_server_of(serving)
+    flags = {re.fullmatch(r"--(\w+)=\S+", argument)[1] for argument in container["args"]}
+    if container["image"].startswith("tensorflow/serving:"):
+        assert flags <= TF_SERVING_FLAGS
+        assert container["command"] == ["/usr/bin/tensorflow_model_server"]
+    else:
+        assert _parser().parse_args(container["args"]).host == "0.0.0.0"
+        assert container["command"] == ["python", "-m", "serving.model_server"]
+
+
+def test_tf_serving_is_probed_for_the_model_it_serves(serving, tmp_path):
+    container = model_server_of(serving)
+    names = [model.name for model in models(serving, tmp_path)]
+    _, environment = gateway_of(serving)
+    assert environment["KAKEAI_MODEL"] in names
+    if "httpGet" in container["readinessProbe"]:
+        assert container["readinessProbe"]["httpGet"]["path"] == f"/v1/models/{environment['KAKEAI_MODEL']}"
+        (port,) = [port["containerPort"] for port in container["ports"] if port["name"] == "http"]
+        assert f"--rest_api_port={port}" in container["args"]
+
+
+def test_prometheus_asks_for_the_path_that_tf_serving_is_told(render):
+    told = text_format.Parse(
+        render("base").get("ConfigMap", "model-server")["data"]["monitoring.config"], MonitoringConfig()
+    ).prometheus_config
+    assert told.enable
+    for name in ("components/monitoring", "overlays/gke"):
+        (monitor,) = [
+            m
+            for m in render(name).of("PodMonitor", "PodMonitoring")
+            if m["metadata"]["name"] == "model-server"
+        ]
+        (endpoint,) = monitor["spec"].get("podMetricsEndpoints", monitor["spec"].get("endpoints"))
+        assert endpoint["path"] == told.path
+
+
+def test_tf_serving_reads_the_batching_file(serving):
+    batching = text_format.Parse(
+        serving.get("ConfigMap", "model-server")["data"]["batching.config"], BatchingParameters()
+    )
+    assert batching.pad_variable_length_inputs  # or melodies of two lengths would never share a batch
+    limits = model_server_of(serving)["resources"]["limits"]
+    assert batching.num_batch_threads.value == int(limits["cpu"])
+    assert batching.batch_timeout_micros.value < 10_000
+
+
+def test_the_canary_has_both_labels_on_versions_that_are_served(render, tmp_path):
+    (model,) = models(render("components/canary"), tmp_path)
+    assert model.version_labels.keys() == {"stable", "canary"}
+    assert isinstance(model.policy, Specific)
+    assert set(model.version_labels.values()) == set(model.policy.versions)
+    assert "--allow_version_labels_for_unavailable_models=true" in model_server_of(render("base"))["args"]
+
+
+def models(manifests, folder: Path):
+    """The models of models.config, as the model server reads them."""
+    path = folder / "models.config"
+    path.write_text(manifests.get("ConfigMap", "models")["data"]["models.config"])
+    return read_config_file(path)
