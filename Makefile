@@ -14,10 +14,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo test images lint format page bench bench-serving locks clean help
+.PHONY: demo test test-images images lint format page bench bench-serving locks clean help
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
 
 demo: .venv/kakeai serving/web/dist/index.html  ## train on real tunes and play at http://localhost:8080
 	@case "$(CORPUS)" in work/oneills) $(BIN)/kakeai corpus oneills work/oneills ;; esac
@@ -101,8 +101,11 @@ images:  ## build the container images (ACCELERATOR=gpu: training with CUDA)
 	@for image in $(IMAGES); do \
 		BUILDAH_FORMAT=docker $(ENGINE) build --target $$image --tag $(REGISTRY)/$$image:$(VERSION) \
 			--build-arg ACCELERATOR=$(ACCELERATOR) --build-arg VERSION=$(VERSION) \
-			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
+			--build-arg REVISION=$$(git describe --always --dirty) $(BUILD_ARGS) . || exit; \
 	done
+
+test-images: .venv/dev images  ## run the images and play through them
+	$(BIN)/python -m pytest -m images -s tests/images
 
 clean:  ## remove what was built, trained and installed
 	rm -rf .venv work serving/web/dist serving/web/node_modules
