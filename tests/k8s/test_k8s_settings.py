@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from serving.gateway.app import create_app
 from serving.gateway.settings import Settings, variable
-from serving.model_server.__main__ import _parser
+from serving.model_server.batching_parameters import read_batching_parameters
 from serving.model_server.config import Specific, read_config_file
+from serving.model_server.flags import WITHOUT_EFFECT, parser
 
 SERVING = [
     "base",
@@ -21,29 +22,17 @@ SERVING = [
 # Of tensorflow_model_server 2.20.0 (tensorflow/serving, tensorflow_serving/model_servers/main.cc).
 TF_SERVING_FLAGS = set(Path(__file__).with_name("tf_serving_flags.txt").read_text().split())
 
-# Its batching and monitoring files, which tensorflow-serving-api leaves out: the messages of 2.20.0's
-# servables/tensorflow/session_bundle_config.proto and config/monitoring_config.proto.
+# Its monitoring file, which tensorflow-serving-api leaves out: 2.20.0's config/monitoring_config.proto.
 MESSAGES = """
-name: "tf_serving.proto" syntax: "proto3" dependency: "google/protobuf/wrappers.proto"
-message_type { name: "BatchingParameters"
-  field { name: "max_batch_size" number: 1 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
-  field { name: "batch_timeout_micros" number: 2 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
-  field { name: "max_enqueued_batches" number: 3 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
-  field { name: "num_batch_threads" number: 4 type: TYPE_MESSAGE type_name: ".google.protobuf.Int64Value" }
-  field { name: "allowed_batch_sizes" number: 6 type: TYPE_INT64 label: LABEL_REPEATED }
-  field { name: "pad_variable_length_inputs" number: 7 type: TYPE_BOOL } }
+name: "monitoring_config.proto" syntax: "proto3"
 message_type { name: "PrometheusConfig"
   field { name: "enable" number: 1 type: TYPE_BOOL } field { name: "path" number: 2 type: TYPE_STRING } }
 message_type { name: "MonitoringConfig"
   field { name: "prometheus_config" number: 1 type: TYPE_MESSAGE type_name: ".PrometheusConfig" } }
 """
 POOL = descriptor_pool.DescriptorPool()
-POOL.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
 POOL.Add(text_format.Parse(MESSAGES, descriptor_pb2.FileDescriptorProto()))
-BatchingParameters, MonitoringConfig = (
-    message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
-    for name in ("BatchingParameters", "MonitoringConfig")
-)
+MonitoringConfig = message_factory.GetMessageClass(POOL.FindMessageTypeByName("MonitoringConfig"))
 
 
 def gateway_of(manifests):
@@ -117,7 +106,8 @@ def test_tf_serving_knows_every_flag(serving):
         assert flags <= TF_SERVING_FLAGS
         assert container["command"] == ["/usr/bin/tensorflow_model_server"]
     else:
-        assert _parser().parse_args(container["args"]).host == "0.0.0.0"
+        assert parser().parse_args(container["args"]).host == "0.0.0.0"
+        assert not flags & WITHOUT_EFFECT.keys()
         assert container["command"] == ["python", "-m", "serving.model_server"]
 
 
@@ -147,14 +137,13 @@ def test_prometheus_asks_for_the_path_that_tf_serving_is_told(render):
         assert endpoint["path"] == told.path
 
 
-def test_tf_serving_reads_the_batching_file(serving):
-    batching = text_format.Parse(
-        serving.get("ConfigMap", "model-server")["data"]["batching.config"], BatchingParameters()
-    )
+def test_the_batching_file_fits_the_container(serving, tmp_path):
+    file = tmp_path / "batching.config"
+    file.write_text(serving.get("ConfigMap", "model-server")["data"]["batching.config"])
+    batching = read_batching_parameters(file)
     assert batching.pad_variable_length_inputs  # or melodies of two lengths would never share a batch
-    limits = model_server_of(serving)["resources"]["limits"]
-    assert batching.num_batch_threads.value == int(limits["cpu"])
-    assert batching.batch_timeout_micros.value < 10_000
+    assert batching.num_batch_threads == int(model_server_of(serving)["resources"]["limits"]["cpu"])
+    assert batching.batch_timeout_micros < 10_000
 
 
 def test_the_canary_has_both_labels_on_versions_that_are_served(render, tmp_path):
