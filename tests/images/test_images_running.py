@@ -121,7 +121,8 @@ def test_a_phrase_is_answered_over_http(gateway_url):
     request = {"notes": PHRASE, "qpm": 120, "steps": 32, "seed": 1}
     answers = [httpx.post(f"{gateway_url}/v1/generate", json=request, timeout=30).json() for _ in range(2)]
     assert answers[0] == answers[1]
-    assert answers[0]["take"]["version"] == 1
+    (answer,) = answers[0]["answers"]
+    assert answer["take"]["version"] == 1
     (model,) = httpx.get(f"{gateway_url}/v1/models").json()["models"]
     assert model["card"]["trained_steps"] == 20
 
