@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -14,7 +15,8 @@ import pytest
 import yaml
 
 K8S = Path(__file__).parents[2] / "k8s"
-KUBECTL = Path(sys.executable).with_name("kubectl")  # a development package brings it
+# On Linux a development package brings it, into the folder that Python is in.
+KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 OVERLAYS = [
     "base",
     *(f"overlays/{folder.name}" for folder in sorted((K8S / "overlays").iterdir())),
@@ -73,6 +75,7 @@ def rendered(name: str) -> Rendered:
 
 
 def _kustomize(folder: Path) -> list[Object]:
+    assert KUBECTL, "install kubectl: https://kubernetes.io/docs/tasks/tools"
     ran = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert not ran.stderr  # kustomize warns of what it will not do one day
