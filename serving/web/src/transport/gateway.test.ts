@@ -11,7 +11,7 @@ import { type Answer, type Call, type Problem, type Ready, startFrame } from "./
 vi.stubGlobal("WebSocket", NodeWebSocket); // Node 20 has no WebSocket of its own
 
 const CALL: Call = { type: "call", turn: 0, bars: 1, answer_bars: 1, notes: [], temperature: 1 };
-const READY = { type: "ready", model: "tiny", version: 1, card: null };
+const READY = { type: "ready", session: "abc", model: "tiny", version: 1, card: null };
 const TAKE = { model: "tiny", version: 1, seed: 5, temperature: 1 };
 
 let server: WebSocketServer;
@@ -81,7 +81,8 @@ test("a connection that breaks off is opened again with the history, and the cal
   link.call(CALL);
   await vi.waitUntil(() => heard.answers.length > 0, { timeout: 5000 });
   expect(frames.map(({ type }) => type)).toEqual(["start", "call", "start", "call"]);
-  expect(frames[2]).toMatchObject({ qpm: 120, history: [{ who: "player", bars: 1 }] });
+  expect(frames[0]).not.toHaveProperty("session");
+  expect(frames[2]).toMatchObject({ qpm: 120, history: [{ who: "player", bars: 1 }], session: "abc", version: 1 });
   expect(heard.states).toEqual(["connecting", "ready", "away", "ready"]);
 });
 

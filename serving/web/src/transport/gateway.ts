@@ -27,6 +27,7 @@ export class GatewayLink {
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #unanswered: Call | null = null;
+  #begun: Ready | null = null; // how the session goes on, on whatever gateway
   #calledAtMs = 0;
 
   constructor(url: string, user: LinkUser) {
@@ -43,9 +44,9 @@ export class GatewayLink {
 
   /** Begin anew with another `start`; a call that waits for its answer is sent once more. */
   reopen(): void {
-    const unanswered = this.#unanswered;
+    const [unanswered, begun] = [this.#unanswered, this.#begun];
     this.open();
-    this.#unanswered = unanswered;
+    [this.#unanswered, this.#begun] = [unanswered, begun];
   }
 
   /** Ask for an answer; it is asked again on every new connection until an answer or a problem has come. */
@@ -64,15 +65,23 @@ export class GatewayLink {
     clearTimeout(this.#retry);
     this.#tries = 0;
     this.#unanswered = null;
+    this.#begun = null;
     this.#drop();
   }
 
   #connect(): void {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    socket.onopen = () => socket.send(JSON.stringify(this.#user.start()));
+    socket.onopen = () => socket.send(JSON.stringify(this.#start()));
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = () => this.#fell(); // an error is always followed by a close
+  }
+
+  #start(): Start {
+    const start = this.#user.start();
+    const begun = this.#begun;
+    if (!begun || (start.model ?? begun.model) !== begun.model) return start;
+    return { ...start, session: begun.session, version: begun.version };
   }
 
   #send(frame: Call | TempoFrame): void {
@@ -83,6 +92,7 @@ export class GatewayLink {
     const frame = readFrame(text);
     if (frame?.type === "ready") {
       this.#ready = true;
+      this.#begun = frame;
       this.#tries = 0;
       this.#user.onReady(frame);
       this.#user.onState("ready");

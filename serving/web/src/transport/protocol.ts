@@ -25,6 +25,8 @@ interface WireTurn {
 
 export interface Start {
   readonly type: "start";
+  readonly session?: string; // this and the version are of the last `ready`, on another connection of one session
+  readonly version?: number;
   readonly model?: string; // the gateway's choice by default
   readonly qpm: number;
   readonly beats_per_bar: number;
@@ -47,6 +49,7 @@ export interface TempoFrame {
 
 export interface Ready {
   readonly type: "ready";
+  readonly session: string;
   readonly model: string;
   readonly version: number;
   readonly card: Card | null;
