@@ -332,3 +332,127 @@ def test_more_at_once_than_the_gateway_bears(start_gateway, model):
         model.may_answer.set()
         assert first.result().is_success
     assert _generate(gateway).is_success
+
+
+# More than one answer, and other ways to ask
+
+
+def test_variations_come_from_one_batch_each_with_a_seed_of_its_own(gateway, model):
+    answers = _generate(gateway, variations=3, seed=2**53 - 2).json()["answers"]
+    assert len(model.asked) == 1
+    assert model.asked[0].inputs["seed"].tolist() == [2**53 - 2, 2**53 - 1, 0]
+    assert model.asked[0].inputs["melody"].shape == (3, 8)
+    assert [answer["take"]["seed"] for answer in answers] == [2**53 - 2, 2**53 - 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"),
+    [
+        ({}, 32),
+        ({"steps": 3}, 3),
+        ({"bars": 3}, 48),
+        ({"bars": 3, "beats_per_bar": 3}, 36),
+        ({"seconds": 2}, 16),
+        ({"seconds": 2, "qpm": 90}, 12),
+    ],
+)
+def test_an_answers_length_in_steps_seconds_or_bars(gateway, model, length, steps):
+    assert _take(_generate(gateway, **length))["steps"] == steps
+    assert model.asked[0].inputs["steps"].tolist() == [steps]
+
+
+@pytest.mark.parametrize(
+    ("length", "field", "detail"),
+    [
+        ({"steps": 4, "bars": 1}, None, "one of steps, seconds and bars"),
+        ({"bars": 33}, "bars", "528 sixteenths; an answer may have 1 to 512"),
+        ({"seconds": 0.01}, "seconds", "asks for 0 sixteenths"),
+        ({"seconds": 3600}, "seconds", "an answer may have 1 to 512"),
+        ({"variations": 17}, "variations", "less than or equal to 16"),
+    ],
+)
+def test_lengths_that_are_none(gateway, length, field, detail):
+    problem = _generate(gateway, **length)
+    assert problem.status_code == 422
+    assert problem.json().get("field") == field
+    assert detail in problem.json()["detail"]
+
+
+def test_a_phrase_in_events(gateway, model):
+    ask = lambda **body: gateway.client.post("/v1/generate", json=body)  # noqa: E731
+    response = ask(melody=[60, -2, 62, -1, -2], steps=5)
+    assert model.asked[-1].primer == [60, -2, 62, -1, -2]
+    assert response.json()["answers"][0]["melody"] == [60, -2, 62, -1, -2]
+    assert {note["velocity"] for note in response.json()["answers"][0]["notes"]} == {100}
+    ask(melody=[], steps=1)
+    assert model.asked[-1].primer == [-2] * 4
+    ask(melody=[60, 62, 64], primer_steps=6, steps=1)
+    assert model.asked[-1].primer == [60, 62, 64, -2, -2, -2]
+    assert ask(melody=[128]).json()["field"] == "melody[0]"
+    assert ask(melody=[60], notes=[]).status_code == ask().status_code == 422
+
+
+def test_of_several_voices_the_answer_says_so(gateway, model):
+    bass = {"pitch": 36, "start": 0.0, "end": 1.0, "velocity": 127}
+    response = gateway.client.post("/v1/generate", json={"notes": [bass, *QUARTERS], "steps": 8})
+    assert response.json()["polyphonic"] is True
+    assert model.asked[0].primer == PRIMER
+    assert [note["velocity"] for note in response.json()["answers"][0]["notes"]] == [60, 80]
+
+
+def test_a_form_with_a_midi_file(gateway, model):
+    fields = {"steps": "8", "seed": "3", "dynamics": "flat"}
+    files = {"midi": ("tune.mid", MIDI, "audio/midi")}
+    response = gateway.client.post("/v1/generate", data=fields, files=files)
+    assert response.status_code == 200
+    assert model.asked[0].primer == PRIMER
+    take = _take(response)
+    assert (take["seed"], take["steps"], take["dynamics"]) == (3, 8, "flat")
+    again = gateway.client.post("/v1/generate", data={k: str(v) for k, v in take.items()}, files=files)
+    assert again.json() == response.json()
+
+    post = lambda **parts: gateway.client.post("/v1/generate", **parts)  # noqa: E731
+    assert post(data=fields, files={"tune": ("tune.mid", MIDI)}).json()["field"] == "midi"
+    assert post(data={"colour": "blue"}, files=files).json()["field"] == "colour"
+    assert post(params={"steps": 8}, files=files).json()["field"] == "query"
+    broken = post(content=b"--x\r\n", headers={"Content-Type": "multipart/form-data"})
+    assert (broken.status_code, broken.json()["title"]) == (400, "Malformed request")
+
+
+def test_a_take_is_a_midi_files_query(gateway):
+    post = lambda **query: gateway.client.post(  # noqa: E731
+        "/v1/generate", params=query, content=MIDI, headers={"Content-Type": "audio/midi"}
+    )
+    first = post(temperature=0.5)
+    assert post(**_take(first)).json() == first.json()
+
+
+def test_variations_as_midi_are_tracks(gateway):
+    response = gateway.client.post(
+        "/v1/generate",
+        json={"notes": QUARTERS, "steps": 8, "variations": 2},
+        headers={"Accept": "application/json;q=0.5, audio/midi"},
+    )
+    played = pretty_midi.PrettyMIDI(io.BytesIO(response.content))
+    assert [track.name for track in played.instruments] == ["Kakeai 1", "Kakeai 2"]
+    assert len(json.loads(response.headers["kakeai-takes"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("audio/midi;q=0.2, application/json", "application/json"),
+        ("audio/midi;q=0, */*;q=0.1", "application/json"),
+        ("text/html, audio/x-midi", "audio/midi"),
+    ],
+)
+def test_of_two_kinds_the_one_wanted_more(gateway, accept, kind):
+    response = gateway.client.post("/v1/generate", json={"notes": []}, headers={"Accept": accept})
+    assert response.headers["content-type"] == kind
+
+
+def test_a_version_can_be_asked_for(gateway, model):
+    assert _take(_generate(gateway, version=2))["version"] == 2
+    assert model.asked[-1].version == 2
+    missing = _generate(gateway, version=4)  # it is still loading
+    assert (missing.status_code, missing.json()["field"]) == (404, "version")

@@ -230,3 +230,89 @@ def test_a_card_comes_with_the_session(start_gateway, tmp_path):
     (folder / "kakeai.json").write_text(json.dumps(card), "utf-8")
     with playing(start_gateway(store=str(tmp_path))) as player:
         assert player.start()["card"] == card
+
+
+def test_a_session_keeps_its_version_for_as_long_as_it_is_served(start_gateway, model):
+    with playing(start_gateway(release_seconds=1e-6)) as player:
+        assert player.start()["version"] == 3
+        model.states["kakeai"][4] = "AVAILABLE"
+        assert player.call(0)["take"]["version"] == 3
+        assert player.get() == {"type": "release", "version": 4, "card": None}
+        assert model.asked[-1].version == 3
+
+        model.states["kakeai"] = {4: "AVAILABLE", 3: "UNLOADING"}
+        assert player.call(1)["take"]["version"] == 4
+        assert player.get()["version"] == 4
+        assert player.call(2)["take"]["version"] == 4
+        del model.states["kakeai"]
+        assert player.call(3)["status"] == 404
+
+
+def test_a_version_is_resumed_and_adopted_only_if_it_is_served(start_gateway):
+    gateway = start_gateway(release_seconds=1e-6)
+    with playing(gateway) as player:
+        assert player.start(version=2, session="abc") == {
+            "type": "ready",
+            "session": "abc",
+            "model": "kakeai",
+            "version": 2,
+            "card": None,
+        }
+        error = player.ask({"type": "adopt", "version": 1})
+        assert (error["status"], error["field"]) == (404, "version")
+        assert player.call(0)["take"]["version"] == 2
+        assert player.get()["type"] == "release"
+        assert player.ask({"type": "adopt", "version": 3})["version"] == 3
+        assert player.call(1)["take"]["version"] == 3
+    with playing(gateway) as player:
+        assert player.ask({"type": "adopt", "version": 3})["status"] == 409
+        assert player.start(version=1)["version"] == 3
+
+
+def test_canaries_are_drawn_by_the_sessions_name(start_gateway, model):
+    model.labels = {"stable": 2, "canary": 3}
+    one, other = (start_gateway(canary_share=0.3) for _ in range(2))
+    drawn = {}
+    for name in map(str, range(40)):
+        with playing(one) as player:
+            drawn[name] = player.start(session=name)["version"]
+            assert player.call(0)["take"]["version"] == drawn[name]
+    assert 4 <= list(drawn.values()).count(3) <= 20  # of 40, 12 are expected
+    for name in ("0", "1", "2", "3"):
+        with playing(other) as player:
+            assert player.start(session=name)["version"] == drawn[name]
+    labels = set()
+    for _ in range(40):
+        one.client.post("/v1/generate", json={"notes": []})
+        labels.add(model.asked[-1].label)
+    assert labels == {"stable", "canary"}
+
+
+def test_what_is_played_shows_in_the_figures(start_gateway, model):
+    gateway = start_gateway()
+
+    def figure(row):
+        found = re.search(
+            rf"^kakeai_{re.escape(row)} (\S+)$", gateway.client.get("/metrics").text, re.MULTILINE
+        )
+        return float(found[1]) if found else 0
+
+    with playing(gateway) as player:
+        player.start()
+        player.call(0, due=1000)  # silence, which this model answers by silence
+    with playing(gateway) as player:
+        player.start()
+        player.call(0, [{**QUARTER, "pitch": 20}, {**QUARTER, "start": 1.0, "end": 1.5}], due=0)
+        player.call(1, [QUARTER], answer_bars=2)
+    turns = {
+        timing: figure(f'session_turns_total{{timing="{timing}"}}') for timing in ("ready", "late", "untimed")
+    }
+    assert turns == {"ready": 1, "late": 1, "untimed": 1}
+    assert figure('silent_answers_total{model="kakeai"}') == 1
+    assert figure('answer_steps_total{model="kakeai"}') == 64
+    inside, outside = (
+        figure(f'answer_notes_total{{model="kakeai",range="{r}"}}') for r in ("inside", "outside")
+    )
+    assert (inside, outside) == (3, 3)
+    assert figure('answer_repetition_count{model="kakeai"}') == 3
+    assert figure('answer_repetition_sum{model="kakeai"}') > 0  # this model plays everything over again
