@@ -1,8 +1,7 @@
 """Melody events ⇄ the inputs and labels of the MelodyRNN family, as array operations.
 
-What an encoding may know about a melody is a `History`: one entry for each step of a whole batch (`histories`,
-leading shape [batch, time], for training) or for the newest step only (`no_history` and `extend`, leading shape
-[batch], for sampling). Everything after it, inputs and labels, is one definition for both.
+What an encoding may know about a melody is a `History`, with one entry for each step of a whole batch. Everything after
+it, inputs and labels, is worked out for all of them at once. `kakeai.model.step_encodings` does the same for one step.
 
 The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/melody_encoder_decoder.py`.
 """
@@ -12,6 +11,7 @@ The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/me
 # pyright: reportOptionalOperand=false, reportOptionalSubscript=false
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ KEYS = np.array(
 
 
 class History(NamedTuple):
-    """What is known of a melody just after a step; `...` is [batch, time] or [batch].
+    """What is known of a melody just after each step; `...` is [batch, time].
 
     Attributes:
         window: int32 [..., WINDOW], the last events, the newest at the end, NO_EVENT before the melody began.
@@ -107,41 +107,31 @@ class Encoding(ABC):
         pitched = classes - SPECIAL_EVENTS + self.min_note
         return ops.where(classes < SPECIAL_EVENTS, classes - SPECIAL_EVENTS, pitched)
 
-    def repeated(self, history: History) -> Tensor:
-        """Return int32 [..., lookbacks]: the event that each repeat label stands for at the next step."""
-        return ops.stack([history.window[..., WINDOW - distance] for distance in self.lookbacks], axis=-1)
-
-    def next_events(self, classes: Tensor, history: History) -> Tensor:
-        """Return int32 [...]: the event that a label means at the step after `history`."""
-        events = self.events(ops.minimum(classes, self.num_pitches + SPECIAL_EVENTS - 1))
-        for i in range(len(self.lookbacks)):
-            is_repeat = ops.equal(classes, self.num_pitches + SPECIAL_EVENTS + i)
-            events = ops.where(is_repeat, self.repeated(history)[..., i], events)
-        return events
+    def repeated(self, history: History) -> list[Tensor]:
+        """Return, for each repeat label, int32 [...]: the event that it stands for at the next step."""
+        return [history.window[..., WINDOW - distance] for distance in self.lookbacks]
 
     def labels(self, events: Tensor, history: History) -> Tensor:
         """Return int32 [...]: the label of each event as the step after `history`; far repeats come first."""
         labels = self.classes(events)
-        for i in range(len(self.lookbacks)):
-            repeats = ops.equal(events, self.repeated(history)[..., i])
-            labels = ops.where(repeats, self.num_pitches + SPECIAL_EVENTS + i, labels)
+        for i, repeated in enumerate(self.repeated(history)):
+            labels = ops.where(ops.equal(events, repeated), self.num_pitches + SPECIAL_EVENTS + i, labels)
         return labels
 
-    def log_likelihood(self, log_probabilities: Tensor, events: Tensor, history: History) -> Tensor:
-        """Return float32 [...]: log-probability of each event as the step after `history`.
+    def log_likelihood(self, log_probabilities: Tensor, events: Tensor, repeated: Sequence[Tensor]) -> Tensor:
+        """Return float32 [...]: log-probability of each event as the next step.
 
         Several labels can mean the same event (its own and repeats of it); their probabilities add up.
 
         Args:
-            log_probabilities: float32 [..., num_classes], the model's after `history`.
+            log_probabilities: float32 [..., num_classes], the model's after the steps before.
             events: int32 [...], pitches within the model's range.
-            history: The steps before.
+            repeated: What each repeat label would mean, as `repeated` gives it.
         """
         meant = [ops.take_along_axis(log_probabilities, self.classes(events)[..., None], axis=-1)[..., 0]]
-        for i in range(len(self.lookbacks)):
-            repeats = ops.equal(events, self.repeated(history)[..., i])
+        for i, event in enumerate(repeated):
             log_probability = log_probabilities[..., self.num_pitches + SPECIAL_EVENTS + i]
-            meant.append(ops.where(repeats, log_probability, -np.inf))
+            meant.append(ops.where(ops.equal(events, event), log_probability, -np.inf))
         return ops.logsumexp(ops.stack(meant, axis=-1), axis=-1)
 
     def event_probabilities(self, probabilities: Tensor, history: History) -> Tensor:
@@ -153,8 +143,8 @@ class Encoding(ABC):
         """
         num_events = self.num_pitches + SPECIAL_EVENTS
         merged = probabilities[..., :num_events]
-        for i in range(len(self.lookbacks)):
-            meant = ops.one_hot(self.classes(self.repeated(history)[..., i]), num_events)
+        for i, repeated in enumerate(self.repeated(history)):
+            meant = ops.one_hot(self.classes(repeated), num_events)
             merged = merged + meant * probabilities[..., num_events + i, None]
         return merged
 
@@ -206,50 +196,6 @@ class Encoding(ABC):
             pitch_classes=ops.matmul(counts, self._pitch_class_of()),
         )
 
-    def no_history(self, batch: Tensor) -> History:
-        """Return the history of melodies that have not begun, leading shape [batch]."""
-        nothing = ops.full((batch,), NO_EVENT, dtype="int32")
-        zero = ops.zeros((batch,), "int32")
-        pitches = self.num_pitches if self.melodic else 1
-        return History(
-            window=ops.full((batch, WINDOW), NO_EVENT, dtype="int32"),
-            position=zero - 1,
-            sounding=nothing,
-            attacked=zero,
-            direction=zero,
-            last_pitch=nothing,
-            last_seen=ops.full((batch, pitches), -1, dtype="int32"),
-            pitch_classes=ops.zeros((batch, PITCH_CLASSES if self.melodic else 1), "float32"),
-        )
-
-    def extend(self, history: History, events: Tensor) -> History:
-        """Return the history one step on.
-
-        Args:
-            history: Leading shape [batch].
-            events: int32 [batch], the next events.
-        """
-        window = ops.concatenate([history.window[:, 1:], events[:, None]], axis=1)
-        position = history.position + 1
-        if not self.melodic:
-            return history._replace(window=window, position=position)
-
-        is_note, is_hold = events >= 0, ops.equal(events, NO_EVENT)
-        moves = ops.logical_and(is_note, history.last_pitch >= 0)
-        step_direction = ops.where(moves, ops.sign(events - history.last_pitch), 0)
-        begins = ops.one_hot(events - self.min_note, self.num_pitches, dtype="int32")
-        return History(
-            window,
-            position,
-            sounding=ops.where(is_hold, history.sounding, events),
-            attacked=ops.where(is_note, 1, ops.where(is_hold, 0, history.attacked)),
-            direction=ops.where(ops.equal(step_direction, 0), history.direction, step_direction),
-            last_pitch=ops.where(is_note, events, history.last_pitch),
-            last_seen=ops.where(begins > 0, position[:, None], history.last_seen),
-            pitch_classes=history.pitch_classes
-            + ops.matmul(ops.cast(begins, "float32"), self._pitch_class_of()),
-        )
-
     def _pitch_class_of(self) -> np.ndarray:
         pitch_classes = np.arange(self.min_note, self.max_note) % PITCH_CLASSES
         return np.eye(PITCH_CLASSES, dtype=np.float32)[pitch_classes]
@@ -283,11 +229,10 @@ class LookbackEncoding(Encoding):
     def inputs(self, history: History) -> Tensor:
         """Return float32 [..., input_size]."""
         num_events = self.num_pitches + SPECIAL_EVENTS
-        repeated = self.classes(self.repeated(history))
         return ops.concatenate(
             [
                 ops.one_hot(self.classes(history.window[..., -1]), num_events),
-                *[ops.one_hot(repeated[..., i], num_events) for i in range(len(LOOKBACKS))],
+                *[ops.one_hot(self.classes(event), num_events) for event in self.repeated(history)],
                 _counter(history, self.counter_bits),
                 _repeats(history),
             ],

@@ -102,7 +102,7 @@ def predict(model: MelodyRnn, melodies: Sequence[np.ndarray]) -> tuple[list[Pred
         by_class = encoding.event_probabilities(tf.exp(log_probabilities), history)
         return (
             encoding.events(tf.argmax(by_class, axis=-1, output_type=tf.int32)),
-            encoding.log_likelihood(log_probabilities, events, history),
+            encoding.log_likelihood(log_probabilities, events, encoding.repeated(history)),
             count(logits, encoding.labels(events, history), length - 1, encoding.no_event_label),
         )
 

@@ -5,11 +5,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kakeai.model.encodings import Encoding, History, encoding_of, squash, transpose
-from kakeai.model.network import MelodyRnn, State
+from kakeai.model import draws
+from kakeai.model.encodings import WINDOW, encoding_of, squash, transpose
+from kakeai.model.network import MelodyRnn
+from kakeai.model.player import Performance, Player
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
 
 TensorLike = tf.Tensor | np.ndarray
+
+COLDEST, HOTTEST = 1e-6, 1e6  # temperatures; beyond them only the likeliest event, or only chance, is left
 
 
 class Sample(NamedTuple):
@@ -44,38 +48,41 @@ def generate(
         temperature: float32 [batch], greater than 0; 1 samples from the model as trained.
         seed: int64 [batch].
     """
-    encoding = encoding_of(model.config)
-    seed = tf.convert_to_tensor(seed)
+    melody, seed = tf.convert_to_tensor(melody), tf.convert_to_tensor(seed)
     length = tf.clip_by_value(tf.convert_to_tensor(length), 1, tf.maximum(tf.shape(melody)[1], 1))
     primer, moved = squash(_within(melody, length), model.config)
-    history, logits, state = _prefill(model, encoding, primer, length)
+    player = Player(model, tf.shape(primer)[0])
+    encoding = player.encoding
+    performance = player.prefill(encoding.classes(primer), length)
+
     num_steps = tf.reduce_max(tf.concat([steps, [0]], 0))
     num_draws = tf.maximum(num_steps, 1)  # a stack of nothing would have no shape
-    draws = uniform(seed, num_draws)
-    temperature = tf.maximum(temperature, _COLDEST)[:, None]
+    # not greater than 0: NaN too is as cold as can be
+    temperature = tf.where(temperature > COLDEST, tf.minimum(temperature, HOTTEST), COLDEST)
+    noise = temperature[:, None] * draws.gumbel(seed, num_draws, encoding.num_classes) + player.network.bias
 
     def add_step(
-        i: tf.Tensor,
-        history: History,
-        logits: tf.Tensor,
-        state: State,
-        events: tf.TensorArray,
-        log_likelihood: tf.Tensor,
-    ) -> tuple[tf.Tensor, History, tf.Tensor, State, tf.TensorArray, tf.Tensor]:
-        classes = _draw(logits / temperature, draws[:, i])
-        event = encoding.next_events(classes, history)
-        gained = encoding.log_likelihood(tf.nn.log_softmax(logits), event, history)
-        log_likelihood += tf.where(i < steps, gained, 0.0)
-        events = events.write(i, tf.where(i < steps, event, NO_EVENT))
-        history = encoding.extend(history, event)
-        logits, state = model.step(encoding.inputs(history), state)
-        return i + 1, history, logits, state, events, log_likelihood
+        i: tf.Tensor, performance: Performance, labels: tf.TensorArray, outputs: tf.TensorArray
+    ) -> tuple[tf.Tensor, Performance, tf.TensorArray, tf.TensorArray]:
+        output, performance = player.listen(performance)
+        scores = tf.matmul(output, player.network.kernel) + noise[i]
+        label = player.own_labels(performance, tf.argmax(scores, axis=1, output_type=tf.int32))
+        return i + 1, player.play(performance, label), labels.write(i, label), outputs.write(i, output)
 
-    events = tf.TensorArray(tf.int32, size=num_draws, element_shape=[None])
-    loop = (tf.constant(0), history, logits, state, events, tf.zeros_like(temperature[:, 0]))
-    *_, events, log_likelihood = tf.while_loop(lambda i, *_: i < num_draws, add_step, loop)
-    added = tf.transpose(events.stack())[:, :num_steps]
-    return Sample(transpose(added, -moved, MIN_PITCH, MAX_PITCH + 1), log_likelihood)
+    labels = tf.TensorArray(tf.int32, num_draws, element_shape=[None])
+    outputs = tf.TensorArray(tf.float32, num_draws, element_shape=[None, player.network.kernel.shape[0]])
+    loop = (tf.constant(0), performance, labels, outputs)
+    *_, labels, outputs = tf.while_loop(lambda i, *_: i < num_draws, add_step, loop)
+
+    labels = tf.transpose(labels.stack())
+    log_probabilities = tf.nn.log_softmax(player.network.logits(tf.transpose(outputs.stack(), [1, 0, 2])))
+    events = encoding.events(labels)
+    whole = tf.concat([encoding.events(performance.past.labels), events], axis=1)
+    repeated = [whole[:, WINDOW - distance :][:, :num_draws] for distance in encoding.lookbacks]
+    gained = encoding.log_likelihood(log_probabilities, events, repeated)
+    counts = tf.sequence_mask(steps, num_draws)
+    added = transpose(tf.where(counts, events, NO_EVENT), -moved, MIN_PITCH, MAX_PITCH + 1)
+    return Sample(added[:, :num_steps], tf.reduce_sum(tf.where(counts, gained, 0.0), axis=1))
 
 
 def score(model: MelodyRnn, melody: TensorLike, length: TensorLike) -> tf.Tensor:
@@ -102,39 +109,7 @@ def log_likelihoods(model: MelodyRnn, melody: TensorLike) -> tf.Tensor:
     encoding = encoding_of(model.config)
     history = encoding.histories(melody[:, :-1])
     log_probabilities = tf.nn.log_softmax(model(encoding.inputs(history)))
-    return encoding.log_likelihood(log_probabilities, melody[:, 1:], history)
-
-
-def uniform(seed: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Return float32 [batch, steps] in [0, 1): a row of draws for each seed, the same in any batch.
-
-    TensorFlow's stateless generators take one seed for a whole tensor. Here each (seed, step) is mixed by
-    SplitMix64's finaliser (Steele, Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195).
-
-    Args:
-        seed: int64 [batch].
-        steps: int32 [], how many draws.
-    """
-    counter = tf.cast(tf.range(1, steps + 1), tf.uint64)
-    # The seed is mixed once by itself, so that neighbouring seeds do not share a shifted row of draws.
-    mixed = _mix(tf.bitcast(seed, tf.uint64))[:, None] + counter[None, :] * _constant(0x9E3779B97F4A7C15)
-    bits = tf.bitwise.right_shift(_mix(mixed), _constant(64 - _MANTISSA_BITS))
-    return tf.cast(tf.cast(bits, tf.int64), tf.float32) * np.float32(2.0**-_MANTISSA_BITS)
-
-
-_COLDEST = 1e-6  # temperature; below it the likeliest event is all that is left, and float32 overflows
-_MANTISSA_BITS = 24  # of float32
-
-
-def _constant(value: int) -> tf.Tensor:
-    return tf.constant(np.uint64(value))
-
-
-def _mix(bits: tf.Tensor) -> tf.Tensor:
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _constant(shift)))
-        bits = bits * _constant(factor)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _constant(31)))
+    return encoding.log_likelihood(log_probabilities, melody[:, 1:], encoding.repeated(history))
 
 
 def _within(melody: TensorLike, length: TensorLike) -> tf.Tensor:
@@ -142,38 +117,3 @@ def _within(melody: TensorLike, length: TensorLike) -> tf.Tensor:
     # column of it is always there, so that no primer is without a first step.
     held = tf.where(tf.sequence_mask(length, tf.shape(melody)[1]), melody, NO_EVENT)
     return tf.pad(tf.clip_by_value(held, NO_EVENT, MAX_PITCH), [[0, 0], [0, 1]], constant_values=NO_EVENT)
-
-
-def _prefill(
-    model: MelodyRnn, encoding: Encoding, primer: tf.Tensor, length: tf.Tensor
-) -> tuple[History, tf.Tensor, State]:
-    # Feeds the primers to the network. They are aligned on the right, so that all of them end at the same step;
-    # a row's state stays zero until its primer begins.
-    batch, width = tf.shape(primer)[0], tf.reduce_max(length)
-    histories = encoding.histories(primer)
-    start = width - length
-    source = tf.maximum(tf.range(width)[None, :] - start[:, None], 0)
-    inputs = tf.transpose(tf.gather(encoding.inputs(histories), source, batch_dims=1), [1, 0, 2])
-
-    def feed(i: tf.Tensor, _: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
-        logits, next_state = model.step(inputs[i], state)
-        began = i >= start
-        kept = tf.nest.map_structure(
-            lambda new: tf.where(tf.reshape(began, [-1] + [1] * (len(new.shape) - 1)), new, 0.0), next_state
-        )
-        return i + 1, logits, kept
-
-    logits = tf.zeros([batch, encoding.num_classes])
-    loop = (tf.constant(0), logits, model.initial_state(batch))
-    _, logits, state = tf.while_loop(lambda i, *_: i < width, feed, loop)
-    newest = tf.nest.map_structure(
-        lambda column: tf.gather(column, length - 1, batch_dims=1), tuple(histories)
-    )
-    return History(*newest), logits, state
-
-
-def _draw(logits: tf.Tensor, uniform_draw: tf.Tensor) -> tf.Tensor:
-    # logits [batch, classes], uniform_draw [batch] → int32 [batch], by inverting the cumulative distribution.
-    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    below = cumulative <= uniform_draw[:, None] * cumulative[:, -1:]
-    return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)

@@ -59,36 +59,6 @@ def test_inputs_and_labels_equal_note_seq(name, melodies):
 
 @pytest.mark.parametrize("name", CONFIGS)
 @settings(max_examples=15, deadline=None)
-@given(melody=melodies_of(1, 60))
-def test_step_by_step_equals_the_whole_melody(name, melody):
-    config = CONFIGS[name]
-    encoding = encoding_of(config)
-    squashed, _ = squash(np.array([melody], np.int32), config)
-    whole = encoding.histories(squashed)
-    history = encoding.no_history(1)
-    for step, event in enumerate(np.array(squashed)[0]):
-        history = encoding.extend(history, np.array([event], np.int32))
-        expected = encoding.inputs(type(whole)(*[column[:, step] for column in whole]))
-        np.testing.assert_array_equal(encoding.inputs(history), expected)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-@settings(max_examples=15, deadline=None)
-@given(melody=melodies_of(1, 60))
-def test_every_label_means_what_note_seq_takes_it_for(name, melody):
-    config = CONFIGS[name]
-    encoding = encoding_of(config)
-    oracle = melody_rnn_model.default_configs[name].encoder_decoder
-    squashed, _ = magenta_squashed(melody, config)
-    history = encoding.histories(np.array([list(squashed)], np.int32))
-    newest = type(history)(*[column[:, -1] for column in history])
-    for label in range(encoding.num_classes):
-        event = encoding.next_events(np.array([label], np.int32), newest)
-        assert int(event[0]) == oracle.class_index_to_event(label, list(squashed))
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-@settings(max_examples=15, deadline=None)
 @given(melody=melodies_of(1, 40), seed=st.integers(0, 2**32 - 1))
 def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, seed):
     config = CONFIGS[name]
@@ -101,7 +71,9 @@ def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, 
     assert merged.sum() == pytest.approx(1, abs=1e-5)
     for event in (NO_EVENT, -1, config.min_note, 60, config.max_note - 1):
         events = np.array([event], np.int32)
-        logarithm = float(encoding.log_likelihood(np.log(probabilities), events, newest)[0])
+        logarithm = float(
+            encoding.log_likelihood(np.log(probabilities), events, encoding.repeated(newest))[0]
+        )
         own = int(encoding.classes(events)[0])
         assert np.exp(logarithm) == pytest.approx(merged[0, own], rel=1e-4)
 

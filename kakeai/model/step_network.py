@@ -1,0 +1,169 @@
+"""`MelodyRnn` one step at a time, with as few operations as the graph can do.
+
+A sampler's loop pays for every operation, so weights are put together before it: a layer's biases are the last row of
+its kernel (its input always ends in a one), and the gates of an LSTM lie so that one sigmoid does for three of them.
+"""
+
+# Keras knows its layers' parts by names that its stubs do not have.
+# pyright: reportAttributeAccessIssue=false
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kakeai.model.network import AttentionCell, MelodyRnn
+
+
+class LstmState(NamedTuple):
+    """What an LSTM carries on, each float32 [batch, units]."""
+
+    carry: tf.Tensor
+    hidden: tf.Tensor
+
+
+class AttentionState(NamedTuple):
+    """What an LSTM with attention carries on.
+
+    The last output is not among the others until the next step: so a step that is done again, for rows that wait while
+    others of the batch go on, finds the same outputs.
+
+    Attributes:
+        lstm: State of the LSTM within.
+        attention: float32 [batch, units], what the last step saw of the outputs before it.
+        output: float32 [batch, units], what came of the last step.
+        outputs: float32 [batch, window, units], those before it; that of step n lies at n modulo the window.
+        keys: float32 [batch, window, units], what the attention compares them by.
+    """
+
+    lstm: LstmState
+    attention: tf.Tensor
+    output: tf.Tensor
+    outputs: tf.Tensor
+    keys: tf.Tensor
+
+
+NetworkState = tuple[Any, ...]  # for each layer, an LstmState or an AttentionState
+
+
+class StepNetwork:
+    """A model's layers, for one step of a batch.
+
+    Args:
+        model: Its weights are read once, here: within a graph, make this outside of the loop.
+        batch: int32 [], melodies that are played at once.
+    """
+
+    def __init__(self, model: MelodyRnn, batch: tf.Tensor) -> None:
+        """Put the weights together."""
+        self.batch = batch
+        self.ones = tf.ones([batch, 1])
+        self.layers = [
+            _Attention(layer.cell, self.ones)
+            if isinstance(layer.cell, AttentionCell)
+            else _Lstm(layer.cell, self.ones)
+            for layer in model.recurrent
+        ]
+        self.kernel = tf.convert_to_tensor(model.to_logits.kernel)
+        self.bias = tf.convert_to_tensor(model.to_logits.bias)
+
+    def begin(self) -> NetworkState:
+        """Return the state before the first step."""
+        return tuple(layer.begin() for layer in self.layers)
+
+    def step(
+        self, inputs: tf.Tensor, position: tf.Tensor, state: NetworkState
+    ) -> tuple[tf.Tensor, NetworkState]:
+        """Return the last layer's output, float32 [batch, units], and the next state.
+
+        Args:
+            inputs: float32 [batch, input_size].
+            position: int32 [batch], index of the step.
+            state: As `begin` or the step before gave it.
+        """
+        outputs, next_state = inputs, []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            outputs, layer_state = layer.step(outputs, position, layer_state)
+            next_state.append(layer_state)
+        return outputs, tuple(next_state)
+
+    def logits(self, output: tf.Tensor) -> tf.Tensor:
+        """Return float32 [..., num_classes] for what `step` gave, [..., units]."""
+        return tf.matmul(output, self.kernel) + self.bias
+
+
+class _Lstm:
+    def __init__(self, cell, ones: tf.Tensor) -> None:  # noqa: ANN001
+        self.units, self.ones = cell.units, ones
+        weights = tf.concat([cell.kernel, cell.recurrent_kernel, cell.bias[None]], axis=0)
+        entry, forget, new, leave = tf.split(weights, 4, axis=1)
+        self.weights = tf.concat([entry, forget, leave, new], axis=1)
+
+    def begin(self) -> LstmState:
+        nothing = tf.zeros([tf.shape(self.ones)[0], self.units])
+        return LstmState(nothing, nothing)
+
+    def step(self, inputs: tf.Tensor, position: tf.Tensor, state: LstmState) -> tuple[tf.Tensor, LstmState]:
+        mixed = tf.matmul(tf.concat([inputs, state.hidden, self.ones], axis=1), self.weights)
+        gates, new = tf.split(mixed, [3 * self.units, self.units], axis=1)
+        entry, forget, leave = tf.split(tf.sigmoid(gates), 3, axis=1)
+        carry = forget * state.carry + entry * tf.tanh(new)
+        hidden = leave * tf.tanh(carry)
+        return hidden, LstmState(carry, hidden)
+
+
+class _Attention:
+    # `AttentionCell`, whose window here is a ring: under softmax its order does not matter.
+
+    def __init__(self, cell: AttentionCell, ones: tf.Tensor) -> None:
+        self.units, self.window, self.ones = cell.units, cell.attn_length, ones
+        self.lstm = _Lstm(cell.lstm, ones)
+        self.input_weights = _with_bias(cell.input_projection)
+        self.query_weights = _with_bias(cell.query_projection)
+        self.output_weights = _with_bias(cell.output_projection)
+        self.key_weights = tf.convert_to_tensor(cell.key_weights)
+        self.score_weights = tf.convert_to_tensor(cell.score_weights)[:, None]
+        self.ring_starts = self.window * tf.range(tf.shape(ones)[0])
+
+    def begin(self) -> AttentionState:
+        lstm = self.lstm.begin()
+        ring = tf.zeros([tf.shape(self.ones)[0], self.window, self.units])
+        return AttentionState(lstm, lstm.hidden, lstm.hidden, ring, ring)
+
+    def step(
+        self, inputs: tf.Tensor, position: tf.Tensor, state: AttentionState
+    ) -> tuple[tf.Tensor, AttentionState]:
+        place = self.ring_starts + tf.math.floormod(position - 1, self.window)
+        outputs = self._put(state.outputs, place, state.output)
+        keys = self._put(state.keys, place, tf.matmul(state.output, self.key_weights))
+
+        mixed = tf.matmul(tf.concat([inputs, state.attention, self.ones], axis=1), self.input_weights)
+        lstm_output, lstm = self.lstm.step(mixed, position, state.lstm)
+        query = tf.matmul(tf.concat([lstm.carry, lstm.hidden, self.ones], axis=1), self.query_weights)
+        compared = tf.reshape(tf.tanh(keys + query[:, None]), [-1, self.units])
+        scores = tf.reshape(tf.matmul(compared, self.score_weights), [-1, self.window])
+        attention = _weighted_sum(_softmax(scores), outputs)
+        output = tf.matmul(tf.concat([lstm_output, attention, self.ones], axis=1), self.output_weights)
+        return output, AttentionState(lstm, attention, output, outputs, keys)
+
+    def _put(self, ring: tf.Tensor, place: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        # Adding what is missing can be done in place, while TensorScatterUpdate always copies the ring.
+        rows = tf.reshape(ring, [-1, self.units])
+        missing = vectors - tf.gather(rows, place)
+        rows = tf.raw_ops.ScatterNdNonAliasingAdd(input=rows, indices=place[:, None], updates=missing)
+        return tf.reshape(rows, [-1, self.window, self.units])
+
+
+def _with_bias(layer) -> tf.Tensor:  # noqa: ANN001
+    return tf.concat([layer.kernel, layer.bias[None]], axis=0)
+
+
+def _softmax(scores: tf.Tensor) -> tf.Tensor:
+    # By hand: the fused operation goes through oneDNN, which costs a small tensor ten times as much.
+    powers = tf.exp(scores - tf.reduce_max(scores, axis=1, keepdims=True))
+    return powers / tf.reduce_sum(powers, axis=1, keepdims=True)
+
+
+def _weighted_sum(weights: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    # [batch, window], [batch, window, units] → [batch, units]. The third version of the operation, since the second is
+    # oneDNN's, which costs one row four times as much.
+    return tf.raw_ops.BatchMatMulV3(x=weights[:, None], y=vectors, Tout=tf.float32)[:, 0]
