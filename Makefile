@@ -86,8 +86,8 @@ locks: .venv/dev  ## renew the hashed lock files
 	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
 	$(LOCK) --extra model-server $(MAGENTA) --override locks/overrides-cpu.txt --constraint locks/cpu.txt pyproject.toml \
 		-o locks/model-server.txt
-	$(LOCK) --override locks/overrides-gateway.txt pyproject.toml -o locks/gateway.txt
-	$(LOCK) --extra pipeline --extra dev $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) --extra traces --override locks/overrides-gateway.txt pyproject.toml -o locks/gateway.txt
+	$(LOCK) --extra pipeline --extra dev --extra traces $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
 	$(LOCK) locks/node.in -o locks/node.txt
 	$(LOCK) locks/images.in -o locks/images.txt
 
