@@ -5,119 +5,143 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from cli.progress import console
+from cli.progress import console, stage_bar
 from kakeai.errors import KakeaiError
-from kakeai.music.melody import (
-    MAX_PITCH,
-    NO_EVENT,
-    STEPS_PER_QUARTER,
-    melody_from_notes,
-    notes_from_melody,
-)
-from kakeai.music.midi import Track, read_midi, write_midi
-from kakeai.storage import write_whole
 
 if TYPE_CHECKING:
     from kakeai.model.network import MelodyRnn
+    from kakeai.music.primer import Primer
 
 DEFAULT_QPM = 120.0
+SLOWEST_QPM, FASTEST_QPM = 4.0, 1000.0  # a MIDI file holds no slower one
 DEFAULT_PRIMER = "[60]"  # Magenta's, middle C
 
 
 def generate(
     bundle: Annotated[Path | None, typer.Option(help="A .mag bundle, Magenta's or ours.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="A training run, instead of a bundle.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="A training run instead, of Kakeai or of melody_rnn_train.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="What to read the weights as; told by themselves by default.")
+    ] = "",
+    hparams: Annotated[
+        str, typer.Option(help="What the weights do not tell, such as attn_length=40; seldom needed.")
+    ] = "",
     num_outputs: Annotated[int, typer.Option(help="How many melodies.", min=1)] = 10,
     num_steps: Annotated[int, typer.Option(help="16th notes of each, its primer counted in.", min=2)] = 128,
     primer_melody: Annotated[
         str, typer.Option(help="Events to begin with: pitches, -2 to hold, -1 for silence.")
     ] = "",
-    primer_midi: Annotated[Path | None, typer.Option(help="MIDI file to begin with.")] = None,
-    temperature: Annotated[float, typer.Option(help="Above 1 is wilder, below 1 is tamer.")] = 1.0,
-    qpm: Annotated[
-        float | None, typer.Option(help="Quarter notes a minute; the primer's, or 120, by default.")
+    primer_midi: Annotated[
+        Path | None, typer.Option(help="MIDI file to begin with, of one tempo; its highest notes count.")
     ] = None,
+    qpm: Annotated[
+        float | None,
+        typer.Option(help="Quarter notes a minute, 120 by default; a primer MIDI has its own, which counts."),
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Above 1 is wilder, below 1 is tamer.")] = 1.0,
+    beam_size: Annotated[int, typer.Option(help="Melodies that a beam search keeps.", min=1)] = 1,
+    branch_factor: Annotated[int, typer.Option(help="Ways in which it plays each on.", min=1)] = 1,
+    steps_per_iteration: Annotated[int, typer.Option(help="16th notes until it chooses again.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same melodies.")] = 0,
     output_dir: Annotated[Path, typer.Option(help="Folder for the MIDI files.")] = Path("generated"),
 ) -> None:
-    """Continue a primer with a trained model and write MIDI files.
+    """Continue a primer with a trained model and write MIDI files, as Magenta's melody_rnn_generate does.
 
     Example: kakeai generate --bundle my_model --num-outputs 10 --num-steps 128 --primer-melody "[60]"
     """
-    if temperature <= 0:
+    if not temperature > 0:
         raise KakeaiError(f"--temperature must be greater than 0, not {temperature}")
-    if qpm is not None and qpm <= 0:
-        raise KakeaiError(f"--qpm must be greater than 0, not {qpm}")
+    if qpm is not None and not SLOWEST_QPM <= qpm <= FASTEST_QPM:
+        raise KakeaiError(f"--qpm must be from {SLOWEST_QPM:.0f} to {FASTEST_QPM:.0f}, not {qpm}")
     if primer_melody and primer_midi:
         raise KakeaiError("give --primer-melody or --primer-midi, not both")
+    if (bundle is None) == (run_dir is None):
+        raise KakeaiError("give either --bundle (a .mag file) or --run-dir (a training run)")
     if primer_midi:
-        primer, own_qpm = read_primer_midi(primer_midi)
-        qpm = qpm or own_qpm
+        primer = read_primer_midi(primer_midi, num_steps)
     else:
-        primer = parse_primer(primer_melody or DEFAULT_PRIMER)
-    qpm = qpm or DEFAULT_QPM
-    if len(primer) >= num_steps:
-        raise KakeaiError(f"the primer has {len(primer)} steps; --num-steps counts it in and must be greater")
-    model = _load(bundle, run_dir)
-    _check_range(primer, model)
-    melodies = _continue(model, primer, num_outputs, num_steps, temperature, seed)
+        primer = parse_primer(primer_melody or DEFAULT_PRIMER, qpm or DEFAULT_QPM, num_steps)
+    from kakeai.model.beam_search import Beam
+    from kakeai.model.generation import melodies
+
+    beam = Beam(beam_size, branch_factor, steps_per_iteration)
+    with console.status("reading the model"):
+        model = _load(bundle, run_dir, config, hparams)
     stamp = datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    for i, melody in enumerate(melodies, start=1):
-        track = Track("melody", notes_from_melody(melody, qpm))
-        write_whole(output_dir / f"{stamp}_{i:0{len(str(num_outputs))}d}.mid", write_midi([track], qpm))
-    console.print(f"{num_outputs} MIDI files in {output_dir}, {stamp}_*.mid")
+    with stage_bar() as bar:
+        bar.show("generate", 0, num_outputs)
+        found = melodies(model, primer.melody, primer.steps, num_outputs, temperature, seed, beam)
+        for done, melody in enumerate(found, start=1):
+            path = output_dir / f"{stamp}_{done:0{len(str(num_outputs))}d}.mid"
+            _write(path, primer, melody)
+            bar.show("generate", done, num_outputs)
+    console.print(f"{num_outputs} MIDI files in {output_dir}, {stamp}_*.mid", soft_wrap=True)
 
 
-def parse_primer(text: str) -> np.ndarray:
-    """Return the events (int8 [steps]) of a primer such as `[60, -2, 62]`.
+def parse_primer(text: str, qpm: float, num_steps: int) -> "Primer":
+    """Return the primer that events such as `[60, -2, 62]` make.
 
     Raises:
-        KakeaiError: No list of whole numbers, or an event out of range.
+        KakeaiError: No list of whole numbers, an event out of range, or nothing left to play.
     """
+    import numpy as np
+
+    from kakeai.music.melody import MAX_PITCH, NO_EVENT
+    from kakeai.music.primer import primer_of_events
+
     try:
         events = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         events = None
-    if not isinstance(events, list | tuple) or not all(type(event) is int for event in events) or not events:
+    if not isinstance(events, list | tuple) or not all(type(event) is int for event in events):
         raise KakeaiError(f'--primer-melody must be a list such as "[60, -2, 62, -1]", not {text!r}')
     for event in events:
         if not NO_EVENT <= event <= MAX_PITCH:
             raise KakeaiError(
                 f"--primer-melody: {event} is out of range; use 0 to 127, -2 to hold or -1 for silence"
             )
-    return np.array(events, np.int8)
+    return primer_of_events(np.array(events, np.int8), qpm, num_steps)
 
 
-def read_primer_midi(path: Path) -> tuple[np.ndarray, float]:
-    """Return the top voice of a MIDI file as events (int8 [steps]), and its tempo at the beginning.
+def read_primer_midi(path: Path, num_steps: int) -> "Primer":
+    """Return the primer that a MIDI file makes, in its own tempo.
 
     Raises:
-        KakeaiError: No such file, no MIDI, or no notes in it.
+        KakeaiError: No such file, no MIDI, a tempo or metre that changes, or nothing left to play.
     """
+    from kakeai.music.midi import read_midi
+    from kakeai.music.primer import primer_of_score
+
     try:
-        score = read_midi(path.read_bytes())
+        return primer_of_score(read_midi(path.expanduser().read_bytes()), num_steps)
     except OSError as error:
         raise KakeaiError(f"cannot read {path}: {error.strerror}") from None
-    if not len(score.notes):
-        raise KakeaiError(f"{path} has no notes to begin with")
-    qpm = float(score.tempos["qpm"][0]) if len(score.tempos) else DEFAULT_QPM
-    steps = int(np.ceil(score.notes["end"].max() * qpm / 60 * STEPS_PER_QUARTER - 0.5))
-    return melody_from_notes(score.notes, qpm, max(steps, 1)), qpm
+    except KakeaiError as error:
+        raise KakeaiError(f"cannot begin with {path}: {error}") from None
 
 
-def _load(bundle: Path | None, run_dir: Path | None) -> "MelodyRnn":
-    if (bundle is None) == (run_dir is None):
-        raise KakeaiError("give either --bundle (a .mag file) or --run-dir (a training run)")
-    if run_dir is not None:
-        from kakeai.model.run import load_model
+def _load(bundle: Path | None, run_dir: Path | None, config: str, hparams: str) -> "MelodyRnn":
+    if run_dir is None:
+        from kakeai.model.bundle import read_bundle
 
-        return load_model(run_dir)[0]
-    from kakeai.model.bundle import read_bundle
+        return read_bundle(bundle_path(str(bundle)), config, hparams)
+    run_dir = run_dir.expanduser()
+    if not (run_dir / "run.json").exists():
+        from kakeai.model.magenta_model import read_magenta_run
 
-    return read_bundle(bundle_path(str(bundle)))
+        return read_magenta_run(run_dir, config, hparams)
+    from kakeai.model.run import load_model, read
+
+    run = read(run_dir)
+    if (config and config != run.config) or hparams:
+        raise KakeaiError(
+            f"{run_dir} was trained as {run.config} with {run.hparams}; leave --config and --hparams out"
+        )
+    return load_model(run_dir)[0]
 
 
 def bundle_path(name: str) -> Path:
@@ -126,30 +150,12 @@ def bundle_path(name: str) -> Path:
     return path if path.suffix == ".mag" else path.with_name(path.name + ".mag")
 
 
-def _check_range(primer: np.ndarray, model: "MelodyRnn") -> None:
-    config = model.config
-    if config.transpose_to_key is None:
-        outside = [
-            int(event) for event in primer if event >= 0 and not config.min_note <= event < config.max_note
-        ]
-        if outside:
-            raise KakeaiError(
-                f"the primer's pitch {outside[0]} is out of the model's range, "
-                f"{config.min_note} to {config.max_note - 1}"
-            )
+def _write(path: Path, primer: "Primer", melody) -> None:  # noqa: ANN001  NumPy is not loaded yet
+    from kakeai.music.midi import Track, write_midi
+    from kakeai.storage import write_whole
 
-
-def _continue(
-    model: "MelodyRnn", primer: np.ndarray, num_outputs: int, num_steps: int, temperature: float, seed: int
-) -> np.ndarray:
-    from kakeai.model import sampler
-
-    added = sampler.generate(
-        model,
-        np.tile(primer.astype(np.int32), (num_outputs, 1)),
-        np.full(num_outputs, len(primer), np.int32),
-        np.full(num_outputs, num_steps - len(primer), np.int32),
-        np.full(num_outputs, temperature, np.float32),
-        np.arange(seed, seed + num_outputs, dtype=np.int64),
-    ).melody
-    return np.concatenate([np.tile(primer, (num_outputs, 1)), np.array(added, np.int8)], axis=1)
+    content = write_midi([Track("melody", primer.notes_of(melody))], primer.qpm)
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise KakeaiError(f"cannot write {path}: {error.strerror}; choose another --output-dir") from None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
@@ -66,6 +67,32 @@ def model_of(
                 f"{source} cannot be played: its weights {name} hold numbers that are none (NaN)"
             )
     return model
+
+
+def read_magenta_run(run_dir: Path, config: str, hparams: str) -> MelodyRnn:
+    """Return the model of the newest checkpoint of a training that Magenta's `melody_rnn_train` did.
+
+    Args:
+        run_dir: What its --run_dir was.
+        config: What it is to be read as; by default what its weights look like.
+        hparams: What else is known of it, in Magenta's syntax.
+
+    Raises:
+        KakeaiError: There is no checkpoint, or none of a MelodyRNN.
+    """
+    newest = tf.train.latest_checkpoint(str(run_dir / "train")) or tf.train.latest_checkpoint(str(run_dir))
+    if newest is None:
+        raise KakeaiError(f"{run_dir} holds no training, neither Kakeai's nor Magenta's; see `kakeai train`")
+    try:
+        reader = tf.train.load_checkpoint(newest)
+        kinds = reader.get_variable_to_dtype_map()
+        weights = {name: reader.get_tensor(name) for name, kind in kinds.items() if kind == tf.float32}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise KakeaiError(f"the checkpoint {newest} cannot be read: {error}") from None
+    graph = Path(newest + ".meta")
+    in_graph = attn_length_in_graph(graph.read_bytes()) if graph.is_file() else 0
+    told = f"attn_length={in_graph},{hparams}" if in_graph else hparams
+    return model_of(Path(newest), weights, "", config, told)
 
 
 def attn_length_in_graph(metagraph: bytes) -> int:

@@ -54,27 +54,6 @@ def test_a_bad_setting_is_refused_at_once(kakeai, corpus, tmp_path, settings, to
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--primer-melody", "[60, 128]"], "128 is out of range; use 0 to 127"),
-        (["--primer-melody", "sixty"], "must be a list such as"),
-        (["--primer-melody", "[60]", "--primer-midi", "x.mid"], "not both"),
-        (["--primer-midi", "missing.mid"], "cannot read missing.mid"),
-        (["--temperature", "0"], "--temperature must be greater than 0"),
-        (["--num-steps", "2", "--primer-melody", "[60, -2, -2]"], "the primer has 3 steps"),
-    ],
-)
-def test_a_bad_primer(kakeai, tmp_path, arguments, told):
-    refused(
-        kakeai(
-            "generate", "--bundle", "any", "--output-dir", str(tmp_path / "out"), *arguments, cwd=tmp_path
-        ),
-        told,
-    )
-    assert not (tmp_path / "out").exists()
-
-
 def test_what_is_no_bundle(kakeai, tmp_path):
     (tmp_path / "noise.mag").write_bytes(b"\x00 not a bundle")
     for command in ("generate", "serve"):
