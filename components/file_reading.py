@@ -11,6 +11,7 @@ from kakeai.music.midi import MidiError, mend_midi, read_midi_files
 from kakeai.music.score import Score
 
 MIDI_SUFFIXES = (".mid", ".midi")
+MAX_MIDI_BYTES = 4 * 2**20  # the largest known to us has a third; this much may take 2 s and 300 MB to read
 
 
 class FileToRead(NamedTuple):
@@ -40,10 +41,14 @@ def read_files(files: Sequence[FileToRead], collection: str) -> list[FileReading
     Each piece gets the `id`, `filename`, `collection_name` and `source_info` that Magenta's
     `convert_dir_to_note_sequences` gives it. What cannot be read is no error but a complaint.
     """
-    midi = [number for number, file in enumerate(files) if file.path.lower().endswith(MIDI_SUFFIXES)]
+    midi = [
+        number
+        for number, (path, content) in enumerate(files)
+        if path.lower().endswith(MIDI_SUFFIXES) and len(content) <= MAX_MIDI_BYTES
+    ]
     readings = dict(zip(midi, _read_midi_files([files[number] for number in midi], collection), strict=True))
     return [
-        readings[number] if number in readings else _read_notation(file, collection)
+        readings[number] if number in readings else _read_other(file, collection)
         for number, file in enumerate(files)
     ]
 
@@ -76,7 +81,11 @@ def _read_midi_files(files: Sequence[FileToRead], collection: str) -> list[FileR
     ]
 
 
-def _read_notation(file: FileToRead, collection: str) -> FileReading:
+def _read_other(file: FileToRead, collection: str) -> FileReading:
+    if file.path.lower().endswith(MIDI_SUFFIXES):
+        limit = f"{MAX_MIDI_BYTES:,}"
+        return FileReading([], [f"{len(file.content):,} bytes are too many for MIDI; the limit is {limit}"])
+
     from kakeai.model.notation import ABC_SUFFIX, read_notation
 
     suffix = os.path.splitext(file.path.lower())[1]

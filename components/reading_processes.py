@@ -16,7 +16,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Lock
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from components.file_reading import FileReading, FileToRead, read_files
 from kakeai.errors import KakeaiError
@@ -25,6 +25,7 @@ SECONDS_PER_BATCH = 60  # for a single file, too, before its reader is ended
 MEMORY_BYTES = 2 * 2**30  # of data that a reader may hold
 BATCHES_AHEAD = 2  # read or being read for each process, before the first of them is asked for
 _OUT_OF_MEMORY = 3  # exit status
+_SECONDS_TO_EXIT = 10
 
 _Note = TypeVar("_Note")
 
@@ -32,10 +33,17 @@ _Note = TypeVar("_Note")
 class ReadingProcesses:
     """A context in which files are read; its processes end with it."""
 
-    def __init__(self, collection: str, num_processes: int) -> None:
+    def __init__(
+        self,
+        collection: str,
+        num_processes: int,
+        seconds_per_batch: int = SECONDS_PER_BATCH,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
         """Start no process yet: one is started when a batch comes and all others are busy."""
         self._collection = collection
         self._num_processes = num_processes
+        self._limits = _Limits(seconds_per_batch, memory_bytes)
         self._threads = ThreadPoolExecutor(num_processes)  # each waits for a process of its own
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
@@ -63,7 +71,7 @@ class ReadingProcesses:
     ) -> Iterator[tuple[list[FileReading], _Note]]:
         """Read batches of files, each with a note for the caller; they come back in the order they went.
 
-        A file whose reader dies comes back with a complaint. Batches are taken as there is room for them.
+        A file that kills its reader comes back with a complaint. Batches are taken as there is room for them.
         """
         waiting = deque()
         for files, note in batches:
@@ -75,40 +83,48 @@ class ReadingProcesses:
             reading, note = waiting.popleft()
             yield reading.result(), note
 
-    def _read(self, files: Sequence[FileToRead]) -> list[FileReading]:
+    def _read(self, files: Sequence[FileToRead], *, again: bool = False) -> list[FileReading]:
         if not files:
             return []
-        process = self._take()
+        with self._lock:
+            process = self._idle.pop() if self._idle else self._start()
         readings = process.read(files, self._collection)
         if readings is not None:
             with self._lock:
                 self._idle.append(process)
             return readings
-        how = process.end()
-        if len(files) > 1:  # which one was it?
-            return [reading for file in files for reading in self._read([file])]
-        return [FileReading([], [f"reading it failed: {how}"])]
+        how = process.how_it_ended()
+        if len(files) == 1 and again:
+            return [FileReading([], [f"reading it failed: {how}"])]
+        middle = len(files) // 2  # the file at fault is found by halves
+        return self._read(files[:middle], again=True) + self._read(files[middle:], again=True)
 
-    def _take(self) -> "_Process":
-        with self._lock:
-            if not self._is_open:
-                raise KakeaiError("reading was stopped")
-            if self._idle:
-                return self._idle.pop()
-            process = _Process()
-            self._all.append(process)
-            return process
+    def _start(self) -> "_Process":
+        if not self._is_open:
+            raise KakeaiError("reading was stopped")
+        process = _Process(self._limits)
+        self._all.append(process)
+        return process
+
+
+class _Limits(NamedTuple):
+    """What a process may take."""
+
+    seconds_per_batch: int
+    memory_bytes: int
 
 
 class _Process:
     """One of the processes, as seen from ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: _Limits) -> None:
         """Start it."""
+        self._limits = limits
         self._connection, theirs = Pipe()
         with theirs:
+            arguments = map(str, (theirs.fileno(), *limits))
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "components.reading_processes", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "components.reading_processes", *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
@@ -123,42 +139,46 @@ class _Process:
         except (EOFError, OSError):
             return None
 
-    def end(self) -> str:
-        """End the process, if it still runs, and say how it ended."""
-        self._process.kill()
-        status = self._process.wait()
+    def how_it_ended(self) -> str:
+        """Say so, once it has let go of its end of the connection."""
+        try:
+            status = self._process.wait(_SECONDS_TO_EXIT)
+        except subprocess.TimeoutExpired:
+            self.end()
+            status = self._process.wait()
         if status == -signal.SIGALRM:
-            return f"it takes more than {SECONDS_PER_BATCH} s"
+            return f"it takes more than {self._limits.seconds_per_batch} s"
         if status == _OUT_OF_MEMORY:
-            return f"it takes more than {MEMORY_BYTES >> 30} GiB of memory"
+            return f"it takes more than {self._limits.memory_bytes >> 20} MiB of memory"
         return f"the process that read it ended ({signal.Signals(-status).name if status < 0 else status})"
 
+    def end(self) -> None:
+        """Make it end, whatever it is doing."""
+        self._process.kill()
+
     def close(self) -> None:
-        """Let go of it; nobody may be reading."""
-        self.end()
+        """Wait for its end, when nobody reads any more."""
+        self._process.wait()
         self._connection.close()
 
 
 def main() -> None:
     """Read what comes, until nothing more does."""
-    connection = Connection(int(sys.argv[1]))
+    connection_number, seconds_per_batch, memory_bytes = map(int, sys.argv[1:])
+    connection = Connection(connection_number)
     os.dup2(2, 1)  # whatever a parser prints is no business of the command's output
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    while True:
-        try:
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    try:
+        while True:
             files, collection = connection.recv()
-        except EOFError:
-            return
-        signal.alarm(SECONDS_PER_BATCH)  # ends this process
-        try:
+            signal.alarm(seconds_per_batch)  # ends this process
             readings = read_files(files, collection)
-        except MemoryError:
-            sys.exit(_OUT_OF_MEMORY)
-        signal.alarm(0)
-        try:
+            signal.alarm(0)
             connection.send(readings)
-        except BrokenPipeError:
-            return
+    except (EOFError, BrokenPipeError):  # nobody is there any more
+        return
+    except MemoryError:
+        sys.exit(_OUT_OF_MEMORY)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def note_sequence_bytes(
 def _messages(field: tuple[int, dict[str, int]], parts: Sequence[np.ndarray]) -> list[bytes]:
     """Serialize the rows of each part as a repeated field of messages."""
     number, columns = field
-    rows = np.concatenate(parts)
+    rows = np.concatenate(parts, dtype=parts[0].dtype)  # without it NumPy promotes field by field
     blocks = [_block(rows[name], number) for name, number in columns.items() if rows[name].any()]
     stops = np.cumsum([_MESSAGE_HEAD, *(slots.shape[1] for slots, _ in blocks)])
     slots = np.empty((len(rows), stops[-1]), np.uint8)

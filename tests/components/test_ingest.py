@@ -174,6 +174,20 @@ def test_the_ledger_says_what_became_of_every_file(tmp_path):
     assert result == IngestResult(num_files=2, num_sequences=3, num_rejected=3, num_duplicates=1)
 
 
+def test_what_is_only_badly_wrapped_is_repaired(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.mid").write_bytes(b"RIFF....RMIDdata...." + tune(60))
+    (folder / "b.mid").write_bytes(tune(62))
+    result = ingest(str(folder), tmp_path / "output")
+    assert result == IngestResult(num_files=2, num_sequences=2, num_repaired=1)
+    repaired, _ = read_ledger(tmp_path / "output")
+    assert (repaired.verdict, repaired.sequences) == ("repaired", 1)
+    assert repaired.reason == "left out: 20 bytes before the header"
+    assert rejected_in(tmp_path / "output") == []
+    assert [piece.notes[0].pitch for piece in pieces_in(tmp_path / "output")] == [60, 62]
+
+
 def test_the_same_content_counts_once(tmp_path):
     folder = tmp_path / "corpus"
     folder.mkdir()
@@ -202,8 +216,10 @@ def test_more_shards_than_files_leave_some_empty(tmp_path):
     assert pieces_in(tmp_path / "output") == []
 
 
-def test_a_run_repeated_gives_the_same_bytes(ireland, note_sequences, tmp_path):
-    ingest(str(ireland), tmp_path / "again")
+@pytest.mark.parametrize("num_processes", [1, 3])
+def test_a_run_repeated_gives_the_same_bytes(ireland, note_sequences, tmp_path, monkeypatch, num_processes):
+    monkeypatch.setattr("components.ingest.BATCH_FILES", 4)  # so that all processes have something to read
+    ingest(str(ireland), tmp_path / "again", num_processes=num_processes)
     for path in note_sequences.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 

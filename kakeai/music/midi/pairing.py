@@ -23,13 +23,19 @@ def pair_notes(events: Events) -> tuple[np.ndarray, np.ndarray]:
     track, tick = events.track[numbers], events.tick[numbers]
 
     follows = (key[1:] == key[:-1]) & (track[1:] == track[:-1])
+    later = follows & (tick[1:] > tick[:-1])
     ends = follows & is_on[:-1] & ~is_on[1:]
     struck_again = follows & is_on[:-1] & is_on[1:]
-    voice = np.cumsum(np.append(False, ~follows))  # counts track, channel and pitch
-    crowded = np.isin(voice, voice[1:][struck_again])  # voices with several notes open at once
-    ends &= ~crowded[1:] & (tick[1:] > tick[:-1])
+    # A stretch ends with its voice (track, channel, pitch), and where a note-off leaves no note open.
+    begins = np.append(True, ~follows)[: len(key)]
+    begins[2:] |= ~is_on[1:-1] & later[:-1]
+    stretch = np.cumsum(begins) - 1
+    is_crowded = np.zeros(len(key), np.bool_)  # by stretch: several notes are open at once
+    is_crowded[stretch[1:][struck_again]] = True
+    crowded = is_crowded[stretch]
+    ends &= later & ~crowded[1:]
     crowd = np.flatnonzero(crowded)
-    more_on, more_off = _pair_crowded(*(rows[crowd].tolist() for rows in (numbers, voice, is_on, tick)))
+    more_on, more_off = _pair_crowded(*(rows[crowd].tolist() for rows in (numbers, stretch, is_on, tick)))
     on = np.append(numbers[:-1][ends], more_on)
     off = np.append(numbers[1:][ends], more_off)
     order = np.argsort(off * len(kind) + on)
@@ -37,15 +43,15 @@ def pair_notes(events: Events) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pair_crowded(
-    numbers: list[int], voices: list[int], are_on: list[bool], ticks: list[int]
+    numbers: list[int], stretches: list[int], are_on: list[bool], ticks: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same, event by event."""
     on, off = [], []
     sounding: list[tuple[int, int]] = []  # number and tick of the notes that are open
-    voice_before = -1
-    for number, voice, is_on, tick in zip(numbers, voices, are_on, ticks, strict=True):
-        if voice != voice_before:
-            sounding, voice_before = [], voice
+    stretch_before = -1
+    for number, stretch, is_on, tick in zip(numbers, stretches, are_on, ticks, strict=True):
+        if stretch != stretch_before:
+            sounding, stretch_before = [], stretch
         if is_on:
             sounding.append((number, tick))
             continue

@@ -1,0 +1,97 @@
+"""Processes that read files: in order, bounded, and expendable."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from components.file_reading import FileToRead, read_files
+from components.reading_processes import BATCHES_AHEAD, ReadingProcesses
+from kakeai.music.midi import Track, write_midi
+from kakeai.music.score import make_notes
+
+
+def file(number):
+    notes = [(60 + number % 12, 90, 0.0, 0.5 + number)]
+    return FileToRead(f"{number}.mid", write_midi([Track("", make_notes(notes))]))
+
+
+FILES = [file(number) for number in range(40)]
+EXPECTED = read_files(FILES, "c")
+SLOW = FileToRead("slow.abc", b"X:1\nK:C\n" + b"CDEF GABc|\n" * 400_000)
+
+
+def readers():
+    """Process ids of our children that read."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if parent == os.getpid() and b"components.reading_processes" in command:
+            found.append(int(status.parent.name))
+    return found
+
+
+def batches_of(size):
+    return [(FILES[first : first + size], first) for first in range(0, len(FILES), size)]
+
+
+@pytest.mark.parametrize("num_processes", [1, 3])
+def test_batches_come_back_in_order(num_processes):
+    with ReadingProcesses("c", num_processes) as processes:
+        read = list(processes.read(batches_of(7)))
+    assert [first for _, first in read] == [0, 7, 14, 21, 28, 35]
+    assert [reading for readings, _ in read for reading in readings] == EXPECTED
+    assert readers() == []
+
+
+def test_few_batches_are_taken_before_the_first_is_asked_for():
+    taken = []
+    with ReadingProcesses("c", 2) as processes:
+        read = processes.read(taken.append(batch) or batch for batch in batches_of(1))
+        next(read)
+        assert len(taken) == BATCHES_AHEAD * 2 + 1
+        assert len(readers()) <= 2
+
+
+def test_a_killed_process_loses_no_file():
+    def killing():
+        for batch in batches_of(10):
+            for process in readers():
+                os.kill(process, signal.SIGKILL)
+            yield batch
+
+    with ReadingProcesses("c", 2) as processes:
+        read = [reading for readings, _ in processes.read(killing()) for reading in readings]
+    assert read == EXPECTED
+
+
+def test_a_file_that_takes_too_long_or_too_much_is_rejected_alone():
+    big = FileToRead(
+        "big.mid", write_midi([Track("", make_notes([(60, 90, 0.0, 1.0)]))]) + bytes(100 * 2**20)
+    )
+    slow_batch = [FILES[0], SLOW]
+    with ReadingProcesses("c", 1, seconds_per_batch=1) as processes:
+        ((readings, _),) = processes.read([(slow_batch, None)])
+    assert readings[0] == EXPECTED[0]
+    assert readings[1].complaints == ["reading it failed: it takes more than 1 s"]
+    with ReadingProcesses("c", 1, memory_bytes=100 * 2**20) as processes:
+        ((readings, _),) = processes.read([([FILES[0], big, FILES[1]], None)])
+    assert [readings[0], readings[2]] == EXPECTED[:2]
+    assert readings[1].complaints == ["reading it failed: it takes more than 100 MiB of memory"]
+
+
+def test_an_error_in_the_caller_ends_the_processes():
+    def read_until_an_error():
+        with ReadingProcesses("c", 2) as processes:
+            next(processes.read(batches_of(1)))
+            assert readers()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        read_until_an_error()
+    assert readers() == []
