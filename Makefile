@@ -105,7 +105,7 @@ images:  ## build the container images (ACCELERATOR=gpu: training with CUDA)
 	done
 
 test-images: .venv/dev images  ## run the images and play through them
-	$(BIN)/python -m pytest -m images -s tests/images
+	$(BIN)/python -m pytest -m images -s tests/k8s/images
 
 clean:  ## remove what was built, trained and installed
 	rm -rf .venv work serving/web/dist serving/web/node_modules

@@ -62,8 +62,18 @@ def released(engine, engine_socket, kakeai, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def gateway_url(engine, released):
-    """A gateway's address, a model server behind it, each in its container."""
+def gateway_url(engine, released, render):
+    """A gateway's address, a model server behind it, each in a container with what the manifests give it."""
+    manifests = render("components/own-model-server")
+    (server,) = (
+        pod for labels, pod in manifests.pods() if labels["app.kubernetes.io/name"] == "model-server"
+    )
+    for name in ("models", "model-server"):
+        files = manifests.get("ConfigMap", name)["data"]
+        (released / "etc" / name).mkdir(parents=True)
+        for file, content in files.items():
+            (released / "etc" / name / file).write_text(content)
+    settings = {**manifests.get("ConfigMap", "gateway")["data"], "KAKEAI_STORE": "/models"}
     network = f"kakeai-{uuid.uuid4().hex[:8]}"
     engine("network", "create", network)
     try:
@@ -71,13 +81,15 @@ def gateway_url(engine, released):
             engine.running(
                 "model-server",
                 *("--network", network, "--network-alias=model-server", "--memory=1g"),
-                *("--volume", f"{released}/store:/models:ro"),
+                *("--volume", f"{released}/store:/models:ro", "--volume", f"{released}/etc:/etc/kakeai:ro"),
+                *("--entrypoint", server["containers"][0]["command"][0]),
+                arguments=(*server["containers"][0]["command"][1:], *server["containers"][0]["args"]),
             ) as model_server,
             engine.running(
                 "gateway",
                 *("--network", network, "--publish=127.0.0.1::8080", "--memory=256m"),
-                *("--volume", f"{released}/store:/models:ro", "--env=KAKEAI_STORE=/models"),
-                "--env=KAKEAI_MODEL_SERVER=model-server:8500",
+                *("--volume", f"{released}/store:/models:ro"),
+                *(f"--env={name}={value}" for name, value in settings.items()),
             ) as gateway,
         ):
             port = engine("port", gateway, "8080").rpartition(":")[2]
