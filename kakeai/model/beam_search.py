@@ -11,9 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kakeai.model.encodings import History, encoding_of, squash, transpose
+from kakeai.model import draws
+from kakeai.model.encodings import squash, transpose
 from kakeai.model.network import MelodyRnn
-from kakeai.model.sampler import uniform
+from kakeai.model.player import Player
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH
 
 State = Any  # nested tensors, each with the rows in front
@@ -91,40 +92,28 @@ def continue_melody(
         seeds: int64 [searches], one for each search.
         beam: How to search.
     """
-    encoding = encoding_of(model.config)
     primer, moved = squash(melody[None], model.config)
-    histories = encoding.histories(primer)
-    inputs = encoding.inputs(histories)[0][:, None]
-
-    def listen(i: tf.Tensor, _: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
-        return i + 1, *model.step(inputs[i], state)
-
-    begun = (tf.constant(0), tf.zeros([1, encoding.num_classes]), model.initial_state(1))
-    _, logits, state = tf.while_loop(lambda i, *_: i < tf.shape(inputs)[0], listen, begun)
-    newest = History(*(column[:, -1] for column in histories))
-    found = tf.zeros([1, steps], tf.int32)
+    listener = Player(model, tf.constant(1))
+    labels = listener.encoding.classes(primer)
+    heard = listener.prefill(labels, tf.shape(labels)[1:])
     initial = tf.nest.map_structure(
-        lambda tensor: tf.repeat(tensor, tf.shape(seeds)[0], axis=0), (newest, logits, state, found)
+        lambda tensor: tf.repeat(tensor, tf.shape(seeds)[0], axis=0), (heard, tf.zeros([1, steps], tf.int32))
     )
+    player = Player(model, tf.size(seeds) * beam.rows)
     # A row's draws are its own, and those of the sampler where a search has but one row.
-    row_seeds = seeds[:, None] * beam.rows + tf.range(beam.rows, dtype=tf.int64)
-    draws = uniform(tf.reshape(row_seeds, [-1]), tf.constant(steps))
+    row_seeds = tf.reshape(seeds[:, None] * beam.rows + tf.range(beam.rows, dtype=tf.int64), [-1])
+    noise = draws.gumbel(row_seeds, tf.constant(steps), player.encoding.num_classes)
 
     def play(i: tf.Tensor, at: State) -> tuple[State, tf.Tensor]:
-        history, logits, state, found = at
-        log_probabilities = tf.nn.log_softmax(logits / temperature)
-        label = _draw(log_probabilities, draws[:, i])
-        event = encoding.next_events(label, history)
-        history = encoding.extend(history, event)
-        logits, state = model.step(encoding.inputs(history), state)
-        found = tf.where(tf.equal(tf.range(steps), i), event[:, None], found)
-        return (history, logits, state, found), tf.gather(log_probabilities, label, batch_dims=1)
+        performance, found = at
+        output, performance = player.listen(performance)
+        log_probabilities = tf.nn.log_softmax(player.network.logits(output) / temperature)
+        drawn = tf.argmax(log_probabilities + noise[i], axis=1, output_type=tf.int32)
+        label = player.own_labels(performance, drawn)
+        found = tf.where(tf.equal(tf.range(steps), i), label[:, None], found)
+        gained = tf.gather(log_probabilities, drawn, batch_dims=1)
+        return (player.play(performance, label), found), gained
 
-    (*_, found), _ = search(initial, play, steps, beam)
-    return transpose(found, tf.repeat(-moved, tf.shape(found)[0]), MIN_PITCH, MAX_PITCH + 1)
-
-
-def _draw(log_probabilities: tf.Tensor, uniform_draw: tf.Tensor) -> tf.Tensor:
-    cumulative = tf.cumsum(tf.exp(log_probabilities), axis=-1)
-    below = cumulative <= uniform_draw[:, None] * cumulative[:, -1:]
-    return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
+    (_, found), _ = search(initial, play, steps, beam)
+    moved_back = tf.repeat(-moved, tf.shape(found)[0])
+    return transpose(player.encoding.events(found), moved_back, MIN_PITCH, MAX_PITCH + 1)
