@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from kakeai.errors import KakeaiError
 from serving.gateway import problems, request_id
 from serving.gateway.docs import serve_docs
 from serving.gateway.gateway import Gateway
@@ -14,7 +16,7 @@ from serving.gateway.headers import SecurityHeaders
 from serving.gateway.metrics import Metrics, RequestMetrics
 from serving.gateway.page import serve_page
 from serving.gateway.routes import generate, models, operations, predict, session
-from serving.gateway.settings import Settings
+from serving.gateway.settings import Settings, variable
 from serving.gateway.strangers import authorised
 
 _WORTH_COMPRESSING_BYTES = 1024
@@ -23,10 +25,11 @@ _WORTH_COMPRESSING_BYTES = 1024
 def create_app(settings: Settings) -> FastAPI:
     """The gateway for ``settings``; its ``state.gateway`` is there while it runs, its ``state.metrics`` always."""
     metrics = Metrics()
+    interceptors: list[grpc.aio.ClientInterceptor] = []
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.gateway = Gateway(settings, metrics)
+        app.state.gateway = Gateway(settings, metrics, interceptors)
         yield
         await app.state.gateway.backend.close()
 
@@ -56,6 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics, metrics=metrics, log=settings.log_requests)
     app.add_middleware(request_id.RequestId)
+    if settings.traces is not None:
+        interceptors.append(_trace(app, settings.traces))
     guard = [Depends(authorised)] if settings.tokens else []
     for routes in (generate, predict, models):
         app.include_router(routes.router, dependencies=guard, responses=problems.RESPONSES)
@@ -64,3 +69,16 @@ def create_app(settings: Settings) -> FastAPI:
     serve_docs(app)
     serve_page(app, settings.page)
     return app
+
+
+def _trace(app: FastAPI, endpoint: str) -> grpc.aio.ClientInterceptor:
+    """Trace an application's requests, and with what is returned its calls. Raises KakeaiError without the extra."""
+    try:
+        from serving.gateway.traces import CallTraces, RequestTraces, open_traces
+    except ModuleNotFoundError as error:
+        raise KakeaiError(
+            f"{variable('traces')} is set, but {error.name} is not installed: install kakeai[traces]."
+        ) from None
+    provider = open_traces(endpoint)
+    app.add_middleware(RequestTraces, provider=provider)
+    return CallTraces(provider)

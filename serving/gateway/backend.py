@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -49,11 +49,13 @@ class Backend:
     carries the request's id.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+    ) -> None:
         """A client of ``settings.model_server``."""
         self._settings = settings
         self._metrics = metrics
-        self._channel = open_channel(settings.model_server)
+        self._channel = open_channel(settings.model_server, interceptors)
         self._prediction = PredictionServiceStub(self._channel)
         self._models = ModelServiceStub(self._channel)
 

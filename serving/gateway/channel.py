@@ -1,6 +1,7 @@
 """The gRPC channel to the model servers: how it spreads, retries and notices that one is gone."""
 
 import json
+from collections.abc import Sequence
 
 import grpc
 
@@ -39,6 +40,6 @@ _OPTIONS = [
 ]
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
     """A channel to HOST:PORT, or to any target that gRPC knows, such as ``dns:///model-server:8500``."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=interceptors)

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import grpc
 import numpy as np
 from starlette.requests import HTTPConnection
 
@@ -23,11 +25,13 @@ from serving.gateway.settings import Settings
 class Gateway:
     """One running gateway. It keeps nothing that a restart loses: sessions live with their clients."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+    ) -> None:
         """A gateway whose doors are open. To be made inside a running event loop."""
         self.settings = settings
         self.metrics = metrics
-        self.backend = Backend(settings, metrics)
+        self.backend = Backend(settings, metrics, interceptors)
         self.cards = Cards(settings.store, settings.status_seconds)
         self.answers = Admission("answers", settings.max_answers, settings.max_client_answers, metrics.shed)
         self.sessions = Admission(

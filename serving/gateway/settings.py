@@ -109,6 +109,12 @@ class Settings(BaseSettings):
         "* for all.",
     )
 
+    traces: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="OpenTelemetry collector that traces go to (OTLP over gRPC), such as "
+        "http://collector:4317; none: no traces.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level logged."
     )

@@ -1,21 +1,21 @@
 """Real gateways on loopback, and a real gRPC peer for them that needs no TensorFlow."""
 
 import asyncio
-import importlib.util
 import os
 import shutil
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
+import stand_in
+from stand_in import StandIn
 
 from serving.gateway.app import create_app
 from serving.gateway.server import GatewayServer, listen
@@ -26,22 +26,10 @@ with warnings.catch_warnings():  # what the oracles' own imports warn of is not 
     import note_seq  # noqa: F401
     import pretty_midi  # noqa: F401
 
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("untimed")
+
 WAIT_SECONDS = 20  # for what must happen soon, on however slow a machine
-
-
-def _load_stand_in() -> ModuleType:
-    """The module beside this one: pytest's way of importing tests leaves their folder off the path."""
-    spec = importlib.util.spec_from_file_location("stand_in", STAND_IN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stand_in"] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
-
-
-STAND_IN = Path(__file__).with_name("stand_in.py")
-StandIn = _load_stand_in().StandIn
 
 
 @dataclass
@@ -172,7 +160,7 @@ def real_servers(store: Path) -> Iterator[list[str]]:
 @pytest.fixture
 def stand_in_file() -> Path:
     """What Python runs as a stand-in model server in a process of its own."""
-    return STAND_IN
+    return Path(stand_in.__file__)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from session_page import (
     strokes,
 )
 
+from serving.gateway.dynamics import MAX_SHIFT
+
 
 def test_page_plays_a_session_and_gives_it_as_midi(page: Page, gateway_url: str) -> None:
     opened(page, gateway_url)
@@ -57,8 +59,9 @@ def test_page_plays_a_session_and_gives_it_as_midi(page: Page, gateway_url: str)
     assert all(0 <= begin < end <= 4 for _, begin, end in player)
     assert len(kakeai) == answered
     assert all(4 <= begin < end for _, begin, end in kakeai)
-    on_the_grid = [begin * 4 == round(begin * 4) for _, begin, _ in kakeai]
-    assert all(on_the_grid)  # sixteenths of a turn that began exactly on a beat
+    beside_the_grid = [abs(begin * 4 - round(begin * 4)) for _, begin, _ in kakeai]
+    # Sixteenths of a turn that began exactly on a beat, each as far beside its place as the player was there.
+    assert max(beside_the_grid, default=0) <= MAX_SHIFT + 0.01
 
 
 def test_page_keeps_a_key_that_is_held_to_the_end_of_the_turn(page: Page, gateway_url: str) -> None:
