@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import websockets
@@ -146,12 +146,13 @@ async def _seconds_until_ready(front: Process) -> float:
     began = time.perf_counter()
     host, port = front.address.rsplit(":", 1)
     while True:
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
-        if b" 200 " in answer.split(b"\r\n", 1)[0]:
-            return front.started_in + time.perf_counter() - began
+        with suppress(ConnectionRefusedError):  # it tells its address a moment before it listens
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+            writer.close()
+            if b" 200 " in answer.split(b"\r\n", 1)[0]:
+                return front.started_in + time.perf_counter() - began
         await asyncio.sleep(0.01)
 
 

@@ -158,16 +158,31 @@ def _limits(batching: BatchingParameters | None) -> Limits:
 
 
 def _with_defaults(signature: SignatureDef, inputs: Mapping[str, TensorProto]) -> dict[str, TensorProto]:
-    tensors = {**signature.defaults, **inputs}
-    extra, missing = set(tensors) - set(signature.inputs), set(signature.inputs) - set(tensors)
-    if extra or missing:
+    # predict_util.cc and saved_model/util.cc tell these three apart.
+    wanted = signature.inputs
+    if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
         raise Refusal(
             grpc.StatusCode.INVALID_ARGUMENT,
-            f"input size does not match signature: {len(inputs)}!={len(signature.inputs)} "
-            f"len({_braced(inputs)}) != len({_braced(signature.inputs)}). "
-            f"Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}.",
+            f"input size does not match signature: {len(inputs)}!={len(wanted)} "
+            f"len({_braced(inputs)}) != len({_braced(wanted)}). "
+            f"Sent extra: {_braced(set(inputs) - set(wanted))}. "
+            f"Missing but required: {_braced(set(wanted) - set(inputs))}.",
         )
-    return tensors
+    for alias in sorted(set(wanted) - set(inputs) - set(signature.defaults)):
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"Signature input alias: {alias}(feed name: {wanted[alias].name}) not found in request and no default "
+            f"value provided. Inputs expected to be in the request {_braced(inputs)}, "
+            f"or default input alias set: {','.join(sorted(signature.defaults))}",
+        )
+    used = set(inputs) & set(wanted)
+    if len(used) < len(inputs):
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))}, "
+            f"request input: {','.join(sorted(inputs))}",
+        )
+    return {**signature.defaults, **inputs}
 
 
 def _chosen_outputs(signature: SignatureDef, output_filter: list[str]) -> tuple[str, ...]:

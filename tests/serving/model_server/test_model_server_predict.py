@@ -135,6 +135,12 @@ def test_output_filter(tiny):
             "Sent extra: {z}. Missing but required: {}.",
         ),
         (
+            request(inputs={"x": X, "z": K}),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "Signature input alias: k(feed name: serving_default_k:0) not found in request and no default value "
+            "provided. Inputs expected to be in the request {x,z}, or default input alias set: ",
+        ),
+        (
             request(inputs={"x": X, "k": K.astype(np.int64)}),
             grpc.StatusCode.INVALID_ARGUMENT,
             'input tensor "k": expected type DT_INT32, got DT_INT64.',
