@@ -43,7 +43,7 @@ def sound(melody: np.ndarray, begin: int = 0) -> Sound:
     return Sound(
         pitch_range=float(np.ptp(pitches)) if len(pitches) else 0.0,
         notes_per_bar=len(pitches) * STEPS_PER_BAR / len(heard),
-        repetition=_repetition(melody, begin),
+        repetition=repetition(melody, begin),
         silence=float(1.0 - is_sounding[begin:].mean()),
     )
 
@@ -53,7 +53,13 @@ def mean_sound(sounds: Iterable[Sound]) -> Sound:
     return Sound(*(float(np.mean(values)) for values in zip(*sounds, strict=True)))
 
 
-def _repetition(melody: np.ndarray, begin: int) -> float:
+def repetition(melody: np.ndarray, begin: int = 0) -> float:
+    """Return `Sound.repetition` of the steps from `begin` on, when what came before has been heard.
+
+    Args:
+        melody: int8 [steps].
+        begin: Less than its length.
+    """
     if len(melody) < begin + STEPS_PER_BAR:
         return 0.0
     notes_before = np.concatenate([[0], np.cumsum(melody >= 0)])

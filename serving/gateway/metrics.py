@@ -7,7 +7,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kakeai.music.listening import sound
+from kakeai.music.listening import repetition
 
 requests_log = logging.getLogger("serving.gateway.requests")
 
@@ -87,8 +87,8 @@ class Metrics:
         self.notes.labels(model, "inside").inc(pitches.size - outside)
         self.notes.labels(model, "outside").inc(outside)
         heard = primer[-HEARD_STEPS:]
-        repetition = sound(np.concatenate([heard, melody]), heard.size).repetition
-        self.repetition.labels(model).observe(repetition)
+        repeated = repetition(np.concatenate([heard, melody]), heard.size)
+        self.repetition.labels(model).observe(repeated)
 
 
 class RequestMetrics:
