@@ -167,7 +167,8 @@ def main() -> None:
     connection_number, seconds_per_batch, memory_bytes = map(int, sys.argv[1:])
     connection = Connection(connection_number)
     os.dup2(2, 1)  # whatever a parser prints is no business of the command's output
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes if most < 0 else min(memory_bytes, most), most))
     try:
         while True:
             files, collection = connection.recv()
