@@ -87,7 +87,7 @@ def train(
     import tensorflow as tf
 
     from kakeai.model import run as training_run
-    from kakeai.model.batches import eval_batches, training_batches
+    from kakeai.model.batches import eval_batches, training_batches, widths
     from kakeai.model.configs import config_named
     from kakeai.model.dataset import read_dataset, read_dataset_info
     from kakeai.model.figures import figures
@@ -112,8 +112,9 @@ def train(
     trainer = Trainer(parsed, seed, run_dir)
     curves = _resumed_curves(run_dir, trainer.step)
     batch_size = parsed.hparams.batch_size
-    held_out_batches = list(eval_batches(held_out, batch_size))
-    batches = training_batches(training, batch_size, seed, first=trainer.step)
+    allowed = widths([*training, *held_out])
+    held_out_batches = list(eval_batches(held_out, batch_size, allowed))
+    batches = training_batches(training, batch_size, allowed, seed, first=trainer.step)
     counts = np.zeros(6, np.float32)
     warning = overfitting(curves)
     writers = {side: tf.summary.create_file_writer(str(run_dir / side)) for side in ("train", "eval")}

@@ -1,8 +1,8 @@
 """The recurrent network of the MelodyRNN family, in Keras 3.
 
-The same layers run over whole melodies (`MelodyRnn.call`, for training) and one step at a time (`MelodyRnn.step`,
-for sampling). Architecture, initial distributions and places of dropout are those of Magenta 2.1.4:
-`magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/rnn.py`.
+The same weights run over whole melodies (`MelodyRnn.call`, for training; `kakeai.model.recurrence`) and one step at
+a time (`MelodyRnn.step`, for sampling). Architecture, initial distributions and places of dropout are those of
+Magenta 2.1.4: `magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/rnn.py`.
 """
 
 # Keras infers return types that its functions do not have.
@@ -15,11 +15,35 @@ from typing import Any
 import keras
 from keras import ops
 
+from kakeai.model import recurrence
 from kakeai.model.configs import Config
 from kakeai.model.encodings import encoding_of
 
 Tensor = Any
 State = list[list[Tensor]]  # for each layer, its cell's states, each [batch, ...]
+
+
+class LstmCell(keras.layers.LSTMCell):
+    """Keras's cell with Magenta's initial distribution.
+
+    Args:
+        units: How many.
+        input_size: Length of the input vector.
+    """
+
+    def __init__(self, units: int, input_size: int) -> None:
+        """Create the cell; its weights come with `build`."""
+        # Magenta's LSTM has one kernel for inputs and state, drawn by Glorot's rule for the whole of it.
+        limit = (6.0 / (input_size + units + 4 * units)) ** 0.5
+        distributions = {
+            name: keras.initializers.RandomUniform(-limit, limit)
+            for name in ("kernel_initializer", "recurrent_initializer")
+        }
+        super().__init__(units, name="lstm", **distributions)
+
+    def over_time(self, inputs: Tensor) -> Tensor:
+        """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
+        return recurrence.lstm(ops.matmul(inputs, self.kernel) + self.bias, self.recurrent_kernel)
 
 
 class AttentionCell(keras.layers.Layer):
@@ -38,7 +62,7 @@ class AttentionCell(keras.layers.Layer):
         """Create the parts; their weights come with `build`."""
         super().__init__(name="attention_cell")
         self.units, self.input_size, self.attn_length = units, input_size, attn_length
-        self.lstm = _lstm_cell(units, input_size)
+        self.lstm = LstmCell(units, input_size)
         self.input_projection = keras.layers.Dense(input_size, name="input_projection")
         self.query_projection = keras.layers.Dense(units, name="query_projection")
         self.output_projection = keras.layers.Dense(units, name="output_projection")
@@ -82,6 +106,27 @@ class AttentionCell(keras.layers.Layer):
         keys = ops.concatenate([keys[:, 1:], ops.matmul(output, self.key_weights)[:, None]], axis=1)
         return output, [hidden, carry, attention, values, keys]
 
+    def over_time(self, inputs: Tensor) -> Tensor:
+        """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
+        from_inputs, from_attention = ops.split(self.input_projection.kernel, [self.input_size], axis=0)
+        projected = ops.matmul(inputs, from_inputs) + self.input_projection.bias
+        drive = ops.matmul(projected, self.lstm.kernel) + self.lstm.bias
+        to_gates = ops.concatenate(
+            [self.lstm.recurrent_kernel, ops.matmul(from_attention, self.lstm.kernel)], axis=0
+        )
+        to_output, output_bias = self.output_projection.kernel, self.output_projection.bias
+        to_key = ops.matmul(to_output, self.key_weights)
+        key_bias = ops.matmul(output_bias[None], self.key_weights)[0]
+        return recurrence.attention(
+            drive,
+            ops.concatenate([to_gates, to_output, to_key], axis=1),
+            ops.concatenate([output_bias, key_bias]),
+            self.query_projection.kernel,
+            self.query_projection.bias,
+            self.score_weights,
+            self.attn_length,
+        )
+
     def get_initial_state(self, batch_size: Tensor) -> list[Tensor]:
         """Zeros: nothing was played."""
         window = (batch_size, self.attn_length, self.units)
@@ -93,7 +138,7 @@ class MelodyRnn(keras.Model):
 
     Args:
         config: Gives encoding and hyperparameters.
-        seed: Of the initial weights and of dropout.
+        seed: Of the initial weights.
     """
 
     def __init__(self, config: Config, seed: int = 0) -> None:
@@ -105,25 +150,35 @@ class MelodyRnn(keras.Model):
         self.recurrent: list[keras.layers.RNN] = []
         size = encoding.input_size
         for i, units in enumerate(hparams.rnn_layer_sizes):
-            if i == 0 and hparams.attn_length:
-                cell = AttentionCell(units, size, hparams.attn_length)
-                layer = keras.layers.RNN(cell, return_sequences=True)
-            else:
-                layer = keras.layers.LSTM(units, return_sequences=True, **_lstm_initializers(units, size))
+            attends = i == 0 and hparams.attn_length
+            cell = AttentionCell(units, size, hparams.attn_length) if attends else LstmCell(units, size)
+            layer = keras.layers.RNN(cell, return_sequences=True)
             layer.build((None, None, size))
             self.recurrent.append(layer)
             size = units
-        self.dropout = keras.layers.Dropout(1.0 - hparams.dropout_keep_prob)
         self.to_logits = keras.layers.Dense(encoding.num_classes, name="to_logits")
         self.to_logits.build((None, size))
         self.built = True
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Return logits [batch, time, num_classes] for inputs [batch, time, input_size]."""
-        outputs = inputs
-        for layer in self.recurrent:
-            outputs = self.dropout(layer(outputs, training=training), training=training)
-        return self.to_logits(outputs)
+    @property
+    def lstm_cells(self) -> list[LstmCell]:
+        """The LSTM of each layer, without the attention around it."""
+        cells = [layer.cell for layer in self.recurrent]
+        return [cell.lstm if isinstance(cell, AttentionCell) else cell for cell in cells]
+
+    def call(self, inputs: Tensor, kept: Sequence[Tensor] | None = None) -> Tensor:
+        """Return logits [batch, time, num_classes].
+
+        Args:
+            inputs: float32 [batch, time, input_size].
+            kept: For each layer bool [time, batch, units], which of its outputs dropout leaves; None for all.
+        """
+        outputs = ops.transpose(inputs, [1, 0, 2])
+        for i, layer in enumerate(self.recurrent):
+            outputs = layer.cell.over_time(outputs)
+            if kept is not None:
+                outputs = ops.where(kept[i], outputs / self.config.hparams.dropout_keep_prob, 0.0)
+        return self.to_logits(ops.transpose(outputs, [1, 0, 2]))
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One step without dropout.
@@ -144,16 +199,3 @@ class MelodyRnn(keras.Model):
     def initial_state(self, batch: Tensor) -> State:
         """Return the state before the first step, zeros."""
         return [list(layer.cell.get_initial_state(batch_size=batch)) for layer in self.recurrent]
-
-
-def _lstm_initializers(units: int, input_size: int) -> dict[str, keras.initializers.Initializer]:
-    # Magenta's LSTM has one kernel for inputs and state, drawn by Glorot's rule for the whole of it.
-    limit = (6.0 / (input_size + units + 4 * units)) ** 0.5
-    return {
-        name: keras.initializers.RandomUniform(-limit, limit)
-        for name in ("kernel_initializer", "recurrent_initializer")
-    }
-
-
-def _lstm_cell(units: int, input_size: int) -> keras.layers.LSTMCell:
-    return keras.layers.LSTMCell(units, name="lstm", **_lstm_initializers(units, input_size))

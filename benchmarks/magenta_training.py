@@ -1,0 +1,85 @@
+"""Magenta's training as it is: its SequenceExamples, its input queues, its graph. Run as a process of its own.
+
+Prints one line of JSON: `seconds`, one number for each step. The weights after some steps go to a file on demand.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def main() -> None:
+    """Train on the melodies of a dataset that `kakeai convert` wrote."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("melodies", type=Path, help="such as DATASET/training.tfrecord")
+    parser.add_argument("config")
+    parser.add_argument("hparams")
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=int, default=512, help="steps of a melody that are used")
+    parser.add_argument("--keep", type=int, nargs="*", default=[], help="steps whose weights go to --weights")
+    parser.add_argument("--weights", type=Path, help=".npz file, names are STEP/VARIABLE")
+    arguments = parser.parse_args()
+
+    import kakeai.model  # noqa: F401  settles TensorFlow's Keras for Magenta
+    from magenta.models.melody_rnn import melody_rnn_model  # isort: skip
+    import tensorflow as tf
+    import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
+    from magenta.models.shared import events_rnn_graph
+    from tensorflow.python.framework import ops
+
+    ops.IndexedSlices = tf.IndexedSlices  # where Magenta's trainer looks for it
+    tf1.disable_v2_behavior()
+    config = melody_rnn_model.default_configs[arguments.config]
+    config.hparams.parse(arguments.hparams)
+    with tempfile.TemporaryDirectory() as folder:
+        examples = Path(folder, "training.tfrecord")
+        _write_examples(arguments.melodies, config, arguments.longest, examples)
+        tf1.set_random_seed(arguments.seed)
+        events_rnn_graph.get_build_graph_fn("train", config, [str(examples)])()
+        train_op = tf1.get_collection("train_op")[0]
+        seconds, kept = [], {}
+        with tf1.Session() as session:
+            session.run([tf1.global_variables_initializer(), tf1.local_variables_initializer()])
+            coordinator = tf1.train.Coordinator()
+            threads = tf1.train.start_queue_runners(session, coordinator)
+            for step in range(1, arguments.steps + 1):
+                begun = time.perf_counter()
+                session.run(train_op)
+                seconds.append(time.perf_counter() - begun)
+                if step in arguments.keep:
+                    values = session.run(
+                        {variable.op.name: variable for variable in tf1.trainable_variables()}
+                    )
+                    kept |= {f"{step}/{name}": value for name, value in values.items()}
+            coordinator.request_stop()
+        coordinator.join(threads, stop_grace_period_secs=10, ignore_live_threads=True)
+    if arguments.weights:
+        np.savez(arguments.weights, **kept)
+    print(json.dumps({"seconds": seconds}))
+
+
+def _write_examples(melodies: Path, config, longest: int, path: Path) -> None:  # noqa: ANN001
+    from magenta.models.melody_rnn.melody_rnn_pipeline import EncoderPipeline
+    from note_seq import Melody
+
+    from kakeai.model.dataset import read_dataset
+    from kakeai.model.tfrecord import write_records
+
+    encoder = EncoderPipeline(config, "encoder")
+    write_records(
+        path,
+        (
+            example.SerializeToString()
+            for events in read_dataset(melodies)[0]
+            for example in encoder.transform(Melody([int(event) for event in events[:longest]]))
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
