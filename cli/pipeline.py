@@ -38,6 +38,10 @@ def run(
     polyphony: PolyphonyRule = MAGENTA.polyphony,
     transpose: Transpose = "",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(help="Bundle (.mag) whose weights to begin with.", exists=True, dir_okay=False),
+    ] = None,
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
     num_shards: Annotated[
         int | None, typer.Option(help="Parts to read the corpus in; as many as pay by default.")
@@ -78,6 +82,7 @@ def run(
             show,
             num_shards,
             model,
+            warm_start,
             config=config,
             hparams=hparams,
             num_training_steps=num_training_steps,

@@ -133,6 +133,9 @@ def train(
     hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
     num_training_steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Bundle (.mag) whose weights to begin with.")
+    ] = None,
 ) -> None:
     """Train on a dataset; run it again to go on where it stopped.
 
@@ -145,7 +148,7 @@ def train(
     with stage_bar() as bar:
 
         def show(at: Progress) -> None:
-            details: dict[str, Any] = {"loss": f"{at.loss:.3f}"}
+            details: dict[str, Any] = {"loss": "compiling" if at.loss is None else f"{at.loss:.3f}"}
             if at.held_out:
                 details["held_out"] = f"{at.held_out.loss:.3f}"
             bar.show("train", at.step, at.num_steps, **details)
@@ -153,7 +156,7 @@ def train(
                 console.print(f"[yellow]{at.warning}[/]")
 
         try:
-            result = run(dataset, run_dir, config, hparams, num_training_steps, seed, show)
+            result = run(dataset, run_dir, config, hparams, num_training_steps, seed, warm_start, show)
         except KeyboardInterrupt:
             console.print(f"Stopped; a checkpoint is in {run_dir}. The same command goes on from it.")
             raise

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from kakeai.errors import KakeaiError
 
 if TYPE_CHECKING:
     from kakeai.model.figures import Figures
+    from kakeai.model.network import MelodyRnn
 
 STEPS_BETWEEN_EVALUATIONS = 50
 # So many evaluations in a row must stand above the lowest held-out loss before we speak of overfitting.
@@ -26,14 +27,14 @@ class Progress:
     Attributes:
         step: Steps done.
         num_steps: Steps to do in all.
-        loss: Training loss of the newest step, nats.
+        loss: Training loss of the newest step, nats; None before the first, which takes seconds to compile.
         held_out: Figures of the newest evaluation, None before the first.
         warning: A sentence to show, empty for none.
     """
 
     step: int
     num_steps: int
-    loss: float
+    loss: float | None
     held_out: "Figures | None"
     warning: str = ""
 
@@ -64,6 +65,7 @@ def train(
     hparams: str = "",
     num_training_steps: int = 1000,
     seed: int = 0,
+    warm_start: Path | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> TrainResult:
     """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
@@ -74,11 +76,12 @@ def train(
     Args:
         dataset: Folder that `convert` wrote.
         run_dir: Folder of the run.
-        config: Name of the configuration; the dataset's by default.
+        config: Name of the configuration; by default that of `warm_start`, else the dataset's.
         hparams: Changes to its hyperparameters, in Magenta's syntax: `batch_size=64,rnn_layer_sizes=[64,64]`.
         num_training_steps: Steps in all, those of earlier calls counted in.
         seed: Of initial weights, dropout and the order of the melodies.
-        on_progress: Called after every step.
+        warm_start: Bundle (`.mag`), Magenta's or ours, whose weights a new run begins with; the optimiser is fresh.
+        on_progress: Called before the first step and after every one.
 
     Raises:
         KakeaiError: A bad configuration, hyperparameter or dataset, or another training in `run_dir`.
@@ -96,7 +99,12 @@ def train(
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
     info = read_dataset_info(dataset)
-    parsed = config_named(config or info.config, hparams)
+    if warm_start:
+        start, origin = _start_of(warm_start, config, hparams)
+        parsed = replace(start.config, hparams=start.config.hparams.parse(hparams))
+    else:
+        start, origin = None, ""
+        parsed = config_named(config or info.config, hparams)
     training, _ = read_dataset(dataset / "training.tfrecord")
     held_out, _ = read_dataset(dataset / "eval.tfrecord")
     if not training:
@@ -108,8 +116,9 @@ def train(
         "num_training_melodies": len(training),
         "num_eval_melodies": len(held_out),
     }
-    training_run.begin(run_dir, training_run.Run(parsed.name, str(parsed.hparams), seed, corpus))
-    trainer = Trainer(parsed, seed, run_dir)
+    described = training_run.Run(parsed.name, str(parsed.hparams), seed, corpus, origin)
+    training_run.begin(run_dir, described)
+    trainer = Trainer(parsed, seed, run_dir, start)
     curves = _resumed_curves(run_dir, trainer.step)
     batch_size = parsed.hparams.batch_size
     allowed = widths([*training, *held_out])
@@ -140,6 +149,7 @@ def train(
         warning = overfitting(curves)
 
     try:
+        on_progress(Progress(trainer.step, num_training_steps, None, None))
         while trainer.step < num_training_steps:
             new_counts = trainer.train(next(batches))
             counts = counts + new_counts
@@ -194,6 +204,24 @@ def overfitting(curves: list[dict]) -> str:
     )
 
 
+def _start_of(bundle: Path, config: str | None, hparams: str) -> "tuple[MelodyRnn, str]":
+    # The model of a bundle, and the bundle's SHA-256; refused where what is asked for has another architecture.
+    import hashlib
+
+    from kakeai.model.bundle import read_bundle
+
+    model = read_bundle(bundle)
+    if config and config != model.config.name:
+        raise KakeaiError(f"{bundle} holds a {model.config.name} model, not {config}; leave --config out")
+    asked = model.config.hparams.parse(hparams)
+    for name in ("rnn_layer_sizes", "attn_length"):
+        own, other = getattr(model.config.hparams, name), getattr(asked, name)
+        if own != other:
+            own, other = (list(v) if isinstance(v, tuple) else v for v in (own, other))
+            raise KakeaiError(f"{bundle} has {name} {own}, not {other}; leave {name} out of --hparams")
+    return model, hashlib.sha256(bundle.read_bytes()).hexdigest()
+
+
 def _resumed_curves(run_dir: Path, step: int) -> list[dict]:
     # What was noted after the checkpoint that training goes on from is done again.
     from kakeai.model import run as training_run
@@ -218,6 +246,8 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     hparams: str,
     num_training_steps: int,
     seed: int,
+    warm_start: str,
+    warm_start_fingerprint: str,
     checkpoints: str,
     run: Output[Model],
     metrics: Output[Metrics],
@@ -233,7 +263,8 @@ def train_component(  # noqa: ANN201  KFP reads the signature
 
     with stage("train") as running:
         described = Path(dataset.path, "dataset.json").read_bytes()
-        identity = hashlib.sha256(described + f"|{config}|{hparams}|{seed}".encode()).hexdigest()[:16]
+        parameters = f"|{config}|{hparams}|{seed}|{warm_start_fingerprint}"
+        identity = hashlib.sha256(described + parameters.encode()).hexdigest()[:16]
         run_dir = Path(checkpoints, f"{config}-{identity}")
         result = train(
             Path(dataset.path),
@@ -242,10 +273,11 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             hparams,
             num_training_steps,
             seed,
+            Path(warm_start) if warm_start else None,
             lambda at: running.progress(
                 at.step,
                 at.num_steps,
-                loss=round(at.loss, 3),
+                loss="compiling" if at.loss is None else round(at.loss, 3),
                 held_out=round(at.held_out.loss, 3) if at.held_out else None,
                 warning=at.warning,
             ),

@@ -48,6 +48,8 @@ def kakeai_pipeline(
     extraction: dict = MAGENTA,
     transpose: str = "",
     seed: int = 0,
+    warm_start: str = "",
+    warm_start_fingerprint: str = "",
 ) -> Outputs:
     """Ingest, convert, train, evaluate, bundle, release.
 
@@ -66,6 +68,8 @@ def kakeai_pipeline(
         extraction: Changes to the rules by which melodies are found, such as {"min_bars": 4, "polyphony": "top"}.
         transpose: Semitones by which to add copies of each training melody, such as -5..6.
         seed: Of weights, dropout and order.
+        warm_start: Bundle (`.mag`) whose weights training begins with; empty for none.
+        warm_start_fingerprint: Changes when that bundle does, so that earlier results are then not reused.
     """
     with dsl.ParallelFor(items=shards, name="shards") as shard:
         ingested = ingest_component(
@@ -84,6 +88,8 @@ def kakeai_pipeline(
         hparams=hparams,
         num_training_steps=num_training_steps,
         seed=seed,
+        warm_start=warm_start,
+        warm_start_fingerprint=warm_start_fingerprint,
         checkpoints=checkpoints,
     )
     evaluated = evaluate_component(dataset=converted.outputs["dataset"], run=trained.outputs["run"])

@@ -64,6 +64,7 @@ def run_here(
     on_news: Callable[[StageNews], None],
     num_shards: int | None = None,
     model: str = "kakeai",
+    warm_start: Path | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> PipelineResult:
     """Run the pipeline; stages whose inputs did not change since an earlier run are not run again.
@@ -75,6 +76,7 @@ def run_here(
         on_news: Called with what the stages say.
         num_shards: Parts that the corpus is read in; by default as many as pay on this machine.
         model: Name to release under.
+        warm_start: Bundle (`.mag`) whose weights training begins with.
         parameters: Others of `pipelines.dag.kakeai_pipeline`.
 
     Raises:
@@ -104,6 +106,10 @@ def run_here(
                 shards=list(range(num_shards)),
                 num_shards=num_shards,
                 model=model,
+                warm_start=str(warm_start.absolute()) if warm_start else "",
+                warm_start_fingerprint=hashlib.sha256(warm_start.read_bytes()).hexdigest()
+                if warm_start
+                else "",
                 **parameters,
             ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
         except RuntimeError as error:

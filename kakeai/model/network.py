@@ -7,7 +7,7 @@ Magenta 2.1.4: `magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/
 
 # Keras infers return types that its functions do not have.
 # pyright: reportArgumentType=false
-# pyright: reportOptionalSubscript=false
+# pyright: reportOptionalSubscript=false, reportOptionalOperand=false, reportGeneralTypeIssues=false
 
 from collections.abc import Sequence
 from typing import Any

@@ -120,8 +120,8 @@ def attention(
             oldest = tf.equal(slots, t % window)
             value, key = tf.split(outputs, 2, axis=1)
             values, keys = tf.where(oldest, value, values), tf.where(oldest, key, keys)
-            arrays = _write(arrays, t, (state, carry, gates, query, outputs, shares))
-            return t + 1, product[:, : 4 * units], carry, values, keys, *arrays
+            written = _write(arrays, t, (state, carry, gates, query, outputs, shares))
+            return t + 1, product[:, : 4 * units], carry, values, keys, *written
 
         arrays = _arrays(time, 2 * units, units, 4 * units, units, 2 * units)
         arrays += (tf.TensorArray(tf.float32, time, element_shape=[window, None]),)
@@ -167,8 +167,8 @@ def attention(
                 d_carry += d_carry_hidden[:, :units]
                 d_hidden += d_carry_hidden[:, units:]
                 d_drive, d_carry = _lstm_step_gradient(gates[t], carries[t], before[t], d_hidden, d_carry)
-                arrays = _write(arrays, t, (d_drive, d_query, d_outputs))
-                return i + 1, d_drive, d_carry, values, keys, d_values, d_keys, d_scores, *arrays
+                written = _write(arrays, t, (d_drive, d_query, d_outputs))
+                return i + 1, d_drive, d_carry, values, keys, d_values, d_keys, d_scores, *written
 
             start = (0, no_gates, zeros, *rings, nothing, nothing, zeros)
             *_, d_scores, arrays = _loop(

@@ -29,12 +29,14 @@ class Run:
         hparams: Its hyperparameters, all of them, in Magenta's syntax.
         seed: Of initial weights, dropout and the order of the melodies.
         corpus: What it learns from: `fingerprint`, `num_files`, `num_training_melodies`, `num_eval_melodies`.
+        warm_start: SHA-256 of the bundle that it starts from, empty for none.
     """
 
     config: str
     hparams: str
     seed: int
     corpus: dict[str, str | int]
+    warm_start: str = ""
 
     def model(self) -> MelodyRnn:
         """Return the untrained model."""

@@ -1,7 +1,9 @@
 """One training step, one evaluation, and checkpoints between them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,9 +33,11 @@ class Trainer:
     A batch is divided among the cores, since XLA runs a loop on one of them; each width of a batch is compiled anew.
     """
 
-    def __init__(self, config: Config, seed: int, run_dir: Path) -> None:
-        """Build model and optimiser, and restore them."""
+    def __init__(self, config: Config, seed: int, run_dir: Path, start: MelodyRnn | None = None) -> None:
+        """Build model and optimiser, and restore them; a new run begins with the weights of `start`, if given."""
         self.model = MelodyRnn(config, seed)
+        if start is not None:
+            self.model.set_weights(start.get_weights())
         self._seed, self._num_parts = seed, _num_parts(config.hparams.batch_size)
         self._encoding = encoding_of(config)
         self._optimizer = keras.optimizers.Adam(config.hparams.learning_rate, epsilon=ADAM_EPSILON)
@@ -89,7 +93,7 @@ class Trainer:
 
     def _gradients(
         self, inputs: tf.Tensor, labels: tf.Tensor, length: tf.Tensor, kept: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    ) -> tuple[tf.Tensor, Sequence[Any]]:
         # Counts, and the gradients of the summed cross-entropy.
         counted = tf.sequence_mask(length - 1, tf.shape(labels)[1], tf.float32)
         with tf.GradientTape() as tape:
@@ -123,7 +127,7 @@ class Trainer:
         # so that a training that goes on draws what it would have drawn, and here, since XLA draws slowly.
         sizes = self.model.config.hparams.rnn_layer_sizes
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._step])
-        draws = tf.random.stateless_uniform([time, batch, sum(sizes)], seed)
+        draws = tf.random.stateless_uniform(tf.stack([time, batch, sum(sizes)]), seed)
         return tf.split(draws < self.model.config.hparams.dropout_keep_prob, sizes, axis=2)
 
     def _encode(self, melody: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Training: it learns, it goes on where it was killed, it warns, and it refuses."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,9 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from components.train import overfitting, train
 from kakeai.errors import KakeaiError
 from kakeai.model import run as training_run
-from kakeai.model.configs import CONFIGS
+from kakeai.model.bundle import write_bundle
+from kakeai.model.configs import CONFIGS, config_named
 from kakeai.model.dataset import DatasetInfo, write_dataset, write_dataset_info
 from kakeai.model.encodings import encoding_of
+from kakeai.model.network import MelodyRnn
 
 SMALL = "batch_size=8,rnn_layer_sizes=[8],learning_rate=0.01"
 
@@ -75,7 +78,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kak
 
     steps = []
     train(dataset, tmp_path / "killed", None, SMALL, goal, on_progress=lambda at: steps.append(at.step))
-    assert steps == list(range(reached + 1, goal + 1))
+    assert steps == list(range(reached, goal + 1))
 
     train(dataset, tmp_path / "whole", None, SMALL, goal)
     killed, whole = (training_run.curves(tmp_path / name) for name in ("killed", "whole"))
@@ -110,6 +113,33 @@ def test_a_folder_holds_one_training(dataset, tmp_path):
     train(dataset, tmp_path, "basic_rnn", SMALL, num_training_steps=1)
     with pytest.raises(KakeaiError, match="holds a training with another hparams; give a new --run-dir"):
         train(dataset, tmp_path, "basic_rnn", "rnn_layer_sizes=[9]", num_training_steps=1)
+
+
+def test_a_training_starts_from_a_bundle(dataset, tmp_path):
+    model = MelodyRnn(config_named("basic_rnn", "rnn_layer_sizes=[6],batch_size=16"), seed=5)
+    bundle = tmp_path / "some.mag"
+    write_bundle(model, bundle, "by hand")
+    run_dir = tmp_path / "run"
+    train(dataset, run_dir, hparams="learning_rate=1e-9", num_training_steps=1, warm_start=bundle)
+    started, _ = training_run.load_model(run_dir)
+    for found, expected in zip(started.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+    run = training_run.read(run_dir)
+    assert run.warm_start == hashlib.sha256(bundle.read_bytes()).hexdigest()
+    assert run.parsed_config().hparams.rnn_layer_sizes == (6,)
+
+    train(dataset, run_dir, hparams="learning_rate=1e-9", num_training_steps=2, warm_start=bundle)  # goes on
+    for arguments, told in (
+        (
+            {"hparams": "rnn_layer_sizes=[7]"},
+            "some.mag has rnn_layer_sizes \\[6\\], not \\[7\\]; leave rnn_layer_sizes out",
+        ),
+        ({"config": "mono_rnn"}, "some.mag holds a basic_rnn model, not mono_rnn; leave --config out"),
+    ):
+        with pytest.raises(KakeaiError, match=told):
+            train(dataset, tmp_path / "other", warm_start=bundle, **arguments)
+    with pytest.raises(KakeaiError, match="another hparams and warm_start"):
+        train(dataset, run_dir, "basic_rnn", "rnn_layer_sizes=[6]")
 
 
 def test_bad_input_is_refused_before_anything_is_written(dataset, tmp_path):
