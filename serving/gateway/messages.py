@@ -118,6 +118,10 @@ class GenerateOptions(Message):
 class GenerateRequest(GenerateOptions):
     """A phrase to answer: `notes`, or a `melody` in events."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["notes"]}, {"required": ["melody"]}]}
+    )
+
     notes: Notes | None = None
     melody: list[Event] | None = Field(
         fail_fast=True,
