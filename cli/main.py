@@ -7,6 +7,7 @@ import typer
 
 from cli import generate, pipeline, serve, stages, tensorboard
 from cli.progress import console
+from cli.tensorflow_notes import keep_notes_away
 from kakeai.errors import KakeaiError
 
 BAD_INPUT = 2  # exit status
@@ -33,6 +34,7 @@ app.command()(tensorboard.tensorboard)
 
 def main() -> None:
     """Run the command; what the user can put right is one sentence and exit status 2."""
+    keep_notes_away()
     try:
         app()
     except KakeaiError as error:

@@ -1,7 +1,6 @@
 """`kakeai serve`: model server and gateway together, for a session in the browser."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ import typer
 
 from cli.generate import bundle_path
 from cli.progress import console
+from cli.tensorflow_notes import is_note
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
@@ -28,8 +28,6 @@ DEFAULT_MODEL = "kakeai"
 READY_SECONDS = 120.0  # for loading a model on a small machine
 POLL_SECONDS = 0.1
 STOP_SECONDS = 15.0
-# Notes about the processor that no setting of TensorFlow silences.
-TENSORFLOWS_GREETING = re.compile(r"[IE]0000 |WARNING: All log messages before absl|To enable the following")
 
 
 def serve(
@@ -177,7 +175,7 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
 
 def _show(process: subprocess.Popen[str]) -> None:
     for line in process.stderr or ():
-        if not TENSORFLOWS_GREETING.match(line):
+        if not is_note(line.encode()):
             console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
 
 

@@ -4,20 +4,35 @@ A bundle is written by Magenta itself, from its own graph with our weights in it
 graph inside is a stranger's program, and is never run.
 """
 
+import logging
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import DecodeError
-from note_seq.protobuf import generator_pb2
 
 from kakeai.errors import KakeaiError
 from kakeai.model.checkpoint_v1 import read_weights
 from kakeai.model.configs import Config, config_named
 from kakeai.model.magenta_model import attn_length_in_graph, model_of
 from kakeai.model.magenta_weights import magenta_weights
+from kakeai.model.messages import BYTES, STRING, message_class
 from kakeai.model.network import MelodyRnn
 from kakeai.storage import write_whole
 
+# As far as we read them: note_seq/protobuf/generator.proto.
+GENERATOR_DETAILS = message_class("GeneratorDetails", {"id": (1, STRING)})
+GENERATOR_BUNDLE = message_class(
+    "GeneratorBundle",
+    {
+        "generator_details": (1, GENERATOR_DETAILS),
+        "checkpoint_file": (2, [BYTES]),
+        "metagraph_file": (3, BYTES),
+    },
+)
 LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
 
 
@@ -26,6 +41,11 @@ def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
 
     The bundle's graph has a batch of one, which answers soonest.
     """
+    with _magenta_unheard():
+        _write_bundle(model, path, description)
+
+
+def _write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
     import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
     from magenta.contrib.training import HParams as MagentaHParams
     from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_sequence_generator
@@ -80,6 +100,20 @@ def read_bundle(path: Path, config: str = "", hparams: str = "") -> MelodyRnn:
     return model_of(path, weights, name, config, ",".join(told))
 
 
+@contextmanager
+def _magenta_unheard() -> Iterator[None]:
+    # It is of 2022, and told of its old ways at every turn.
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
 def _magenta_config(config: Config, melody_rnn_model, hparams_class):  # noqa: ANN001, ANN202
     magenta_config = melody_rnn_model.default_configs[config.name]
     hparams = hparams_class(
@@ -102,13 +136,13 @@ def _magenta_config(config: Config, melody_rnn_model, hparams_class):  # noqa: A
     )
 
 
-def _parse(path: Path) -> generator_pb2.GeneratorBundle:
+def _parse(path: Path) -> Any:  # noqa: ANN401  a GENERATOR_BUNDLE
     if not path.is_file():
         raise KakeaiError(f"there is no bundle {path}; give the path of a .mag file")
     if path.stat().st_size > LARGEST_BUNDLE:
         raise KakeaiError(f"{path} is larger than {LARGEST_BUNDLE >> 20} MB: no MelodyRNN bundle")
     try:
-        bundle = generator_pb2.GeneratorBundle.FromString(path.read_bytes())
+        bundle = GENERATOR_BUNDLE.FromString(path.read_bytes())
     except DecodeError:
         raise KakeaiError(f"{path} is not a Magenta bundle (.mag)") from None
     if len(bundle.checkpoint_file) != 1:
