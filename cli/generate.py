@@ -61,6 +61,7 @@ def generate(
         raise KakeaiError("give --primer-melody or --primer-midi, not both")
     if (bundle is None) == (run_dir is None):
         raise KakeaiError("give either --bundle (a .mag file) or --run-dir (a training run)")
+    path = bundle_path(str(bundle)) if bundle else None
     if primer_midi:
         primer = read_primer_midi(primer_midi, num_steps)
     else:
@@ -70,14 +71,14 @@ def generate(
 
     beam = Beam(beam_size, branch_factor, steps_per_iteration)
     with console.status("reading the model"):
-        model = _load(bundle, run_dir, config, hparams)
+        model = _load(path, run_dir, config, hparams)
     stamp = datetime.now().strftime("%Y-%m-%d_%H%M%S")
     with stage_bar() as bar:
         bar.show("generate", 0, num_outputs)
         found = melodies(model, primer.melody, primer.steps, num_outputs, temperature, seed, beam)
         for done, melody in enumerate(found, start=1):
-            path = output_dir / f"{stamp}_{done:0{len(str(num_outputs))}d}.mid"
-            _write(path, primer, melody)
+            file = output_dir / f"{stamp}_{done:0{len(str(num_outputs))}d}.mid"
+            _write(file, primer, melody)
             bar.show("generate", done, num_outputs)
     console.print(f"{num_outputs} MIDI files in {output_dir}, {stamp}_*.mid", soft_wrap=True)
 
@@ -125,10 +126,11 @@ def read_primer_midi(path: Path, num_steps: int) -> "Primer":
 
 
 def _load(bundle: Path | None, run_dir: Path | None, config: str, hparams: str) -> "MelodyRnn":
-    if run_dir is None:
+    if bundle is not None:
         from kakeai.model.bundle import read_bundle
 
-        return read_bundle(bundle_path(str(bundle)), config, hparams)
+        return read_bundle(bundle, config, hparams)
+    assert run_dir is not None  # one of the two is given
     run_dir = run_dir.expanduser()
     if not (run_dir / "run.json").exists():
         from kakeai.model.magenta_model import read_magenta_run
@@ -145,9 +147,16 @@ def _load(bundle: Path | None, run_dir: Path | None, config: str, hparams: str) 
 
 
 def bundle_path(name: str) -> Path:
-    """Return the file of a bundle that is named with or without its `.mag`."""
+    """Return the file of a bundle that is named with or without its `.mag`.
+
+    Raises:
+        KakeaiError: There is none.
+    """
     path = Path(name).expanduser()
-    return path if path.suffix == ".mag" else path.with_name(path.name + ".mag")
+    path = path if path.suffix == ".mag" else path.with_name(path.name + ".mag")
+    if not path.is_file():
+        raise KakeaiError(f"there is no bundle {path}; give the path of a .mag file")
+    return path
 
 
 def _write(path: Path, primer: "Primer", melody) -> None:  # noqa: ANN001  NumPy is not loaded yet

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from cli.progress import console, show_stage, stage_bar
-from cli.reasons import show_losses
 from cli.rules import (
     MAGENTA,
     GapBars,
@@ -52,6 +51,7 @@ def run(
 
     Example: kakeai pipeline run --corpus my-midi --store store --config attention_rnn
     """
+    from cli.reasons import show_losses
     from components.convert import semitones
     from components.melody_ledger import Loss
     from kakeai.model.configs import config_named

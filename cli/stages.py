@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from cli.progress import console, show_stage, stage_bar
-from cli.reasons import show_losses, show_reasons
 from cli.rules import (
     MAGENTA,
     GapBars,
@@ -64,6 +63,7 @@ def ingest(
 
     Example: kakeai ingest corpus --output work/note_sequences
     """
+    from cli.reasons import show_reasons
     from components.ingest import ingest as run
 
     begun = time.monotonic()
@@ -101,6 +101,7 @@ def convert(
 
     Example: kakeai convert work/note_sequences --output work/dataset --config lookback_rnn
     """
+    from cli.reasons import show_losses
     from components.convert import LEDGER
     from components.convert import convert as run
 
