@@ -16,7 +16,15 @@ import { Sounding } from "./sounding.svelte";
 import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toBeats, toSeconds } from "./time";
 import { GatewayLink, type LinkState } from "./transport/gateway";
 import { servedModels, type ServedModel } from "./transport/models";
-import { type Answer, fromWire, type Problem, type Ready, startFrame, toWire } from "./transport/protocol";
+import {
+  type Answer,
+  type Dynamics,
+  fromWire,
+  type Problem,
+  type Ready,
+  startFrame,
+  toWire,
+} from "./transport/protocol";
 
 export const BARS = [1, 2, 4] as const;
 export const TEMPO = { slowest: 40, fastest: 240 } as const;
@@ -43,6 +51,7 @@ export class Duet implements KeyListener {
   kakeaiBars = $state(2);
   tempo = $state(110);
   temperature = $state(1);
+  dynamics = $state<Dynamics>("follow");
   clicks = $state(true);
   /** Turns end when the player rests, instead of after `playerBars`. */
   free = $state(false);
@@ -65,6 +74,8 @@ export class Duet implements KeyListener {
   link = $state<LinkState>("connecting");
   model = $state.raw<Ready | null>(null);
   models = $state.raw<readonly ServedModel[]>([]);
+  /** A newer version than the one that answers. */
+  released = $state<number | null>(null);
   late = $state(false);
   silent = $state(false);
   problem = $state<string | null>(null);
@@ -96,9 +107,11 @@ export class Duet implements KeyListener {
       onReady: (ready) => {
         this.model = ready;
         this.problem = null;
+        if (this.released !== null && ready.version >= this.released) this.released = null;
         void this.#lookForModels();
       },
       onAnswer: (answer, roundTripMs) => this.#answered(answer, roundTripMs),
+      onRelease: ({ version }) => (this.released = version),
       onProblem: (problem) => this.#failed(problem),
     });
     const { newest } = this.sessions;
@@ -138,6 +151,11 @@ export class Duet implements KeyListener {
   chooseModel(name: string): void {
     this.#chosenModel = name;
     this.#gateway.reopen();
+  }
+
+  /** Let the newer version answer. */
+  adopt(): void {
+    if (this.released !== null) this.#gateway.adopt({ type: "adopt", version: this.released });
   }
 
   // ---- the session ----
@@ -315,6 +333,8 @@ export class Duet implements KeyListener {
           answer_bars: effect.answerBars,
           notes: toWire(effect.turn.notes, timeline.tempo),
           temperature: this.temperature,
+          dynamics: this.dynamics,
+          due: Math.max(0, toSeconds(beats(effect.due - this.now()), timeline.tempo)),
         });
         break;
       case "answer":

@@ -53,7 +53,10 @@ def opened(page: Page, url: str) -> Page:
 
 
 def quick(page: Page) -> None:
-    """One bar each, fast."""
+    """One bar each, fast, and answers on the grid."""
+    page.get_by_role("button", name="Sound and devices").click()
+    page.get_by_label("Kakeai's touch").select_option("Straight")
+    page.keyboard.press("Escape")
     page.get_by_role("slider", name="Tempo").fill(str(TEMPO))
     for name in ("Your bars", "Kakeai's bars"):
         page.get_by_role("group", name=name).get_by_role("radio", name="1").check(force=True)

@@ -98,6 +98,9 @@ export const en = {
   kakeaiSound: "Kakeai's sound",
   sounds: { piano: "Grand piano", electric: "Electric piano", pipe: "Pipe", glass: "Glass" },
   pianoBy: "Grand piano: Salamander Grand Piano by Alexander Holm, CC BY 3.0.",
+  feel: "Kakeai's touch",
+  feelFollow: "Follows yours",
+  feelFlat: "Straight",
   midiInput: "MIDI keyboard",
   allInputs: "All keyboards",
   midiOutput: "Kakeai plays on",
@@ -122,6 +125,7 @@ export const en = {
   model: (name: string, version: number) => `${name}, version ${version}`,
   trainedOn: (files: number) => `learnt from ${plural(files, "tune", "tunes")}`,
   trainedWhen: (when: string) => `on ${when}`,
+  newVersion: (version: number) => `Version ${version} is here. Use it`,
   connecting: "Looking for the model…",
 
   // What can go wrong

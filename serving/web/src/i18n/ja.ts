@@ -89,6 +89,9 @@ export const ja: Words = {
   kakeaiSound: "掛け合いの音",
   sounds: { piano: "グランドピアノ", electric: "エレクトリックピアノ", pipe: "パイプ", glass: "グラス" },
   pianoBy: "グランドピアノ：Salamander Grand Piano（Alexander Holm、CC BY 3.0）",
+  feel: "掛け合いのタッチ",
+  feelFollow: "あなたに合わせる",
+  feelFlat: "まっすぐ",
   midiInput: "MIDIキーボード",
   allInputs: "すべてのキーボード",
   midiOutput: "掛け合いの音を出す先",
@@ -111,6 +114,7 @@ export const ja: Words = {
   model: (name, version) => `${name} バージョン${version}`,
   trainedOn: (files) => `${files}曲から学習`,
   trainedWhen: (when) => `${when}作成`,
+  newVersion: (version) => `バージョン${version}が出ました。使う`,
   connecting: "モデルを探しています…",
 
   away: "サーバーに接続できません。再接続しています。セッションは続きから再開します。",

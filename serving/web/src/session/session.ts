@@ -32,7 +32,13 @@ export type Effect =
   /** A turn begins now. */
   | { readonly kind: "turn"; readonly turn: Turn }
   /** Ask for an answer to this turn (the player's, or Kakeai's own last one); held notes are closed at its end. */
-  | { readonly kind: "call"; readonly round: number; readonly turn: Turn; readonly answerBars: number }
+  | {
+      readonly kind: "call";
+      readonly round: number;
+      readonly turn: Turn;
+      readonly answerBars: number;
+      readonly due: Beats; // where the answer is to start
+    }
   /** The answer is here and will begin at `turn.start`. */
   | { readonly kind: "answer"; readonly turn: Turn }
   /** The player's turn is over and there is no answer yet. */
@@ -290,7 +296,7 @@ export class Session {
     this.#awaiting = true;
     this.#onward = false;
     this.#answerBars = this.plan.kakeaiBars;
-    return { kind: "call", round: this.#round, turn, answerBars: this.#answerBars };
+    return { kind: "call", round: this.#round, turn, answerBars: this.#answerBars, due };
   }
 
   /** Leave what plays and wait for an answer at the next bar line. */

@@ -10,14 +10,14 @@ import { type Answer, type Call, type Problem, type Ready, startFrame } from "./
 
 vi.stubGlobal("WebSocket", NodeWebSocket); // Node 20 has no WebSocket of its own
 
-const CALL: Call = { type: "call", turn: 0, bars: 1, answer_bars: 1, notes: [], temperature: 1 };
-const READY = { type: "ready", session: "abc", model: "tiny", version: 1, card: null };
+const CALL: Call = { type: "call", turn: 0, bars: 1, answer_bars: 1, notes: [], temperature: 1, dynamics: "flat", due: 0.2 };
+const READY = { type: "ready", session: "s1", model: "tiny", version: 1, card: null };
 const TAKE = { model: "tiny", version: 1, seed: 5, temperature: 1 };
 
 let server: WebSocketServer;
 let link: GatewayLink;
 let frames: { type: string; [key: string]: unknown }[]; // as they reached the server, over all connections
-let heard: { states: LinkState[]; ready: Ready[]; answers: Answer[]; problems: Problem[] };
+let heard: { states: LinkState[]; ready: Ready[]; answers: Answer[]; problems: Problem[]; releases: number[] };
 let onState: (state: LinkState) => void;
 let onFrame: (type: string, client: NodeWebSocket) => void;
 
@@ -26,7 +26,7 @@ const say = (client: NodeWebSocket, frame: object) => client.send(JSON.stringify
 beforeEach(async () => {
   frames = [];
   onState = () => {};
-  heard = { states: [], ready: [], answers: [], problems: [] };
+  heard = { states: [], ready: [], answers: [], problems: [], releases: [] };
   server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   server.on("connection", (client) =>
@@ -47,6 +47,7 @@ beforeEach(async () => {
     },
     onReady: (ready) => heard.ready.push(ready),
     onAnswer: (answer) => heard.answers.push(answer),
+    onRelease: ({ version }) => heard.releases.push(version),
     onProblem: (problem) => heard.problems.push(problem),
   });
 });
@@ -81,8 +82,8 @@ test("a connection that breaks off is opened again with the history, and the cal
   link.call(CALL);
   await vi.waitUntil(() => heard.answers.length > 0, { timeout: 5000 });
   expect(frames.map(({ type }) => type)).toEqual(["start", "call", "start", "call"]);
-  expect(frames[0]).not.toHaveProperty("session");
-  expect(frames[2]).toMatchObject({ qpm: 120, history: [{ who: "player", bars: 1 }], session: "abc", version: 1 });
+  expect(frames[0]).not.toHaveProperty("version");
+  expect(frames[2]).toMatchObject({ session: "s1", version: 1, qpm: 120, history: [{ who: "player", bars: 1 }] });
   expect(heard.states).toEqual(["connecting", "ready", "away", "ready"]);
 });
 
@@ -124,6 +125,28 @@ test("a problem with one call leaves the connection open", async () => {
   link.tempo({ type: "tempo", qpm: 90 });
   await vi.waitUntil(() => heard.answers.length > 0);
   expect(heard.states).toEqual(["connecting", "ready"]);
+});
+
+test("a newer version is told of, and answers once it is adopted", async () => {
+  onFrame = (type, client) => {
+    if (type === "start") say(client, READY), say(client, { type: "release", version: 2, card: null });
+    if (type === "adopt") say(client, { ...READY, version: 2 });
+  };
+  link.open();
+  await vi.waitUntil(() => heard.releases.length > 0);
+  link.adopt({ type: "adopt", version: 2 });
+  await vi.waitUntil(() => heard.ready.length === 2);
+  expect(heard.releases).toEqual([2]);
+  expect(heard.ready.map(({ version }) => version)).toEqual([1, 2]);
+});
+
+test("a dialogue that begins anew plays with the newest version", async () => {
+  onFrame = (type, client) => type === "start" && say(client, READY);
+  link.open();
+  await vi.waitUntil(() => heard.ready.length === 1);
+  link.open();
+  await vi.waitUntil(() => heard.ready.length === 2);
+  expect(frames[1]).not.toHaveProperty("version");
 });
 
 test("nothing is tried after closing", async () => {

@@ -3,7 +3,17 @@
  * history of the dialogue, and a call that was not answered is sent once more. The gateway may be another one by then.
  */
 
-import { type Answer, type Call, type Problem, type Ready, readFrame, type Start, type TempoFrame } from "./protocol";
+import {
+  type Adopt,
+  type Answer,
+  type Call,
+  type Problem,
+  type Ready,
+  readFrame,
+  type Release,
+  type Start,
+  type TempoFrame,
+} from "./protocol";
 
 export type LinkState = "connecting" | "ready" | "away";
 
@@ -13,6 +23,7 @@ export interface LinkUser {
   onState(state: LinkState): void;
   onReady(ready: Ready): void;
   onAnswer(answer: Answer, roundTripMs: number): void;
+  onRelease(release: Release): void;
   onProblem(problem: Problem): void;
 }
 
@@ -56,6 +67,11 @@ export class GatewayLink {
     this.#send(call);
   }
 
+  /** Let a newer version answer from now on. */
+  adopt(frame: Adopt): void {
+    this.#send(frame);
+  }
+
   /** Say the new tempo. A connection that is not there yet will say it in its `start`. */
   tempo(frame: TempoFrame): void {
     this.#send(frame);
@@ -84,7 +100,7 @@ export class GatewayLink {
     return { ...start, session: begun.session, version: begun.version };
   }
 
-  #send(frame: Call | TempoFrame): void {
+  #send(frame: Call | TempoFrame | Adopt): void {
     if (this.#ready) this.#socket?.send(JSON.stringify(frame));
   }
 
@@ -100,6 +116,8 @@ export class GatewayLink {
     } else if (frame?.type === "answer") {
       this.#unanswered = null;
       this.#user.onAnswer(frame, performance.now() - this.#calledAtMs);
+    } else if (frame?.type === "release") {
+      this.#user.onRelease(frame);
     } else if (frame?.type === "error") {
       this.#unanswered = null;
       this.#user.onProblem(frame);

@@ -40,6 +40,16 @@ export interface Call {
   readonly answer_bars: number;
   readonly notes: readonly WireNote[];
   readonly temperature: number;
+  readonly dynamics: Dynamics;
+  readonly due: number; // seconds from now until the answer's turn
+}
+
+/** `follow`: an answer has the velocities and the timing of the phrase it answers; `flat`: it is straight. */
+export type Dynamics = "follow" | "flat";
+
+export interface Adopt {
+  readonly type: "adopt";
+  readonly version: number;
 }
 
 export interface TempoFrame {
@@ -60,6 +70,12 @@ export interface Answer {
   readonly turn: number;
   readonly notes: readonly WireNote[];
   readonly take: Take;
+}
+
+/** A newer version of the model is served; the session keeps its own until it adopts this one. */
+export interface Release {
+  readonly type: "release";
+  readonly version: number;
 }
 
 /** Problem details (RFC 9457). */
@@ -105,8 +121,11 @@ export const fromWire = (notes: readonly WireNote[], tempo: number): Note[] =>
     end: toBeats(seconds(end), qpm(tempo)),
   }));
 
+export type Frame = Ready | Answer | Release | Problem;
+const KNOWN: ReadonlySet<unknown> = new Set<Frame["type"]>(["ready", "answer", "release", "error"]);
+
 /** A frame from the gateway; null if it is none that this page knows. */
-export function readFrame(text: string): Ready | Answer | Problem | null {
+export function readFrame(text: string): Frame | null {
   let frame: unknown;
   try {
     frame = JSON.parse(text);
@@ -114,5 +133,5 @@ export function readFrame(text: string): Ready | Answer | Problem | null {
     return null;
   }
   const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : null;
-  return type === "ready" || type === "answer" || type === "error" ? (frame as Ready | Answer | Problem) : null;
+  return KNOWN.has(type) ? (frame as Frame) : null;
 }
