@@ -48,7 +48,7 @@ class History(NamedTuple):
         attacked: int32 [...], 1 if a note began since the last NO_EVENT.
         direction: int32 [...], 1 after a rise, -1 after a fall, 0 before the first change of pitch.
         last_pitch: int32 [...], pitch of the newest note, negative before the first.
-        last_seen: int32 [..., pitches], position at which each pitch last began, -1 for never.
+        recent: int32 [..., RECENT_PITCHES], the last different pitches, the newest first; negative for none.
         pitch_classes: float32 [..., 12], how many notes of each pitch class there were.
     """
 
@@ -58,7 +58,7 @@ class History(NamedTuple):
     attacked: Tensor
     direction: Tensor
     last_pitch: Tensor
-    last_seen: Tensor
+    recent: Tensor
     pitch_classes: Tensor
 
 
@@ -173,32 +173,27 @@ class Encoding(ABC):
             return History(window, steps, *[unused] * 4, unused[..., None], unused[..., None])
 
         is_note = events >= 0
-        last_note = _running_max(ops.where(is_note, steps, -1))
-        last_change = _running_max(ops.where(ops.equal(events, NO_EVENT), -1, steps))
-        last_hold = _running_max(ops.where(ops.equal(events, NO_EVENT), steps, -1))
-        last_pitch = _at(events, last_note)
-        # The pitch before each note's own: what sounded last one step earlier.
-        before = ops.concatenate([ops.full((batch, 1), NO_EVENT, dtype="int32"), last_pitch[:, :-1]], axis=1)
-        step_direction = ops.where(ops.logical_and(is_note, before >= 0), ops.sign(events - before), 0)
-        last_turn = _running_max(ops.where(ops.not_equal(step_direction, 0), steps, -1))
-        direction = ops.where(last_turn >= 0, _at(step_direction, last_turn), 0)
-        begins = ops.one_hot(events - self.min_note, self.num_pitches, dtype="int32")  # zeros where no note
-        last_seen = _running_max(ops.where(begins > 0, steps[..., None], -1))
-        counts = ops.cumsum(ops.cast(begins, "float32"), axis=1)
+        last_pitch = _latest(events, is_note)
+        last_note = _latest(steps, is_note)
+        last_hold = _latest(steps, ops.equal(events, NO_EVENT))
+        before = _a_step_later(last_pitch)  # the pitch before each note's own
+        changes = ops.logical_and(is_note, ops.not_equal(events, before))
+        direction = _latest(ops.where(before >= 0, ops.sign(events - before), 0), changes)
+        # The last three different pitches: a change makes the newest the second, and one that comes back from
+        # there changes no more than their order.
+        second = _latest(before, changes)
+        second_before = _a_step_later(second)
+        third = _latest(second_before, ops.logical_and(changes, ops.not_equal(events, second_before)))
         return History(
             window,
             steps,
-            sounding=_at(events, last_change),
+            sounding=_latest(events, ops.not_equal(events, NO_EVENT)),
             attacked=ops.cast(last_note > last_hold, "int32"),
-            direction=direction,
+            direction=ops.where(last_pitch >= 0, direction, 0),
             last_pitch=last_pitch,
-            last_seen=last_seen,
-            pitch_classes=ops.matmul(counts, self._pitch_class_of()),
+            recent=ops.stack([last_pitch, second, third], axis=-1),
+            pitch_classes=ops.cumsum(_pitch_classes(events), axis=1),
         )
-
-    def _pitch_class_of(self) -> np.ndarray:
-        pitch_classes = np.arange(self.min_note, self.max_note) % PITCH_CLASSES
-        return np.eye(PITCH_CLASSES, dtype=np.float32)[pitch_classes]
 
 
 class OneHotEncoding(Encoding):
@@ -271,10 +266,6 @@ class KeyEncoding(Encoding):
         """Return float32 [..., input_size]."""
         sounds = ops.cast(history.sounding >= 0, "float32")[..., None]
         bar_starts = ops.equal((history.position + 1) % STEPS_PER_BAR, 0)
-        # The newest pitches: those whose last onset is among the last few, and has been at all.
-        newest = ops.top_k(history.last_seen, RECENT_PITCHES)[0][..., -1:]
-        is_recent = ops.logical_and(history.last_seen >= newest, history.last_seen >= 0)
-        recent = ops.matmul(ops.cast(is_recent, "float32"), self._pitch_class_of())
         return ops.concatenate(
             [
                 ops.one_hot(history.sounding - self.min_note, self.num_pitches),  # zeros in silence
@@ -286,7 +277,7 @@ class KeyEncoding(Encoding):
                 _counter(history, self.counter_bits),
                 ops.cast(bar_starts, "float32")[..., None],
                 _likeliest_keys(history.pitch_classes),
-                _likeliest_keys(recent),
+                _likeliest_keys(ops.sum(_pitch_classes(history.recent), axis=-2)),
             ],
             axis=-1,
         )
@@ -338,7 +329,7 @@ def squash(events: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     amount = ops.zeros_like(events[:, 0])
     if config.transpose_to_key is not None:
         is_note = events >= 0
-        counts = ops.sum(ops.one_hot(ops.where(is_note, events % PITCH_CLASSES, -1), PITCH_CLASSES), axis=1)
+        counts = ops.sum(_pitch_classes(events), axis=1)
         key = ops.cast(ops.argmax(ops.matmul(counts, KEYS), axis=-1), "int32")
         key_shift = config.transpose_to_key - key
         lowest = ops.min(ops.where(is_note, events, 127), axis=1)
@@ -351,22 +342,33 @@ def squash(events: Tensor, config: Config) -> tuple[Tensor, Tensor]:
 
 
 def _running_max(values: Tensor) -> Tensor:
-    # values: [batch, time, ...], -1 or more; the maximum of all steps up to each. Each round doubles how far back the
+    # values: [batch, time], -1 or more; the maximum of all steps up to each. Each round doubles how far back the
     # maximum reaches (`keras.ops.associative_scan` does the same, but wants to know the time beforehand).
     shape = ops.shape(values)
 
     def reach_further(reach: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
-        before = ops.full((shape[0], reach, *shape[2:]), -1, dtype="int32")
+        before = ops.full((shape[0], reach), -1, dtype="int32")
         earlier = ops.concatenate([before, highest[:, : shape[1] - reach]], axis=1)
         return 2 * reach, ops.reshape(ops.maximum(highest, earlier), shape)
 
     return ops.while_loop(lambda reach, _: reach < shape[1], reach_further, (1, values))[1]
 
 
-def _at(values: Tensor, steps: Tensor) -> Tensor:
-    # values, steps: [batch, time]; the value at each step named, NO_EVENT where the step is negative.
-    found = ops.take_along_axis(values, ops.maximum(steps, 0), axis=1)
-    return ops.where(steps >= 0, found, NO_EVENT)
+def _latest(values: Tensor, counted: Tensor) -> Tensor:
+    # [batch, time]: at each step, the value at the latest step that counts; NO_EVENT before the first.
+    steps = ops.arange(ops.shape(values)[1], dtype="int32")[None, :]
+    latest = _running_max(ops.where(counted, steps, -1))
+    return ops.where(latest >= 0, ops.take_along_axis(values, ops.maximum(latest, 0), axis=1), NO_EVENT)
+
+
+def _a_step_later(values: Tensor) -> Tensor:
+    # [batch, time]: what was before each step, NO_EVENT before the first.
+    return ops.concatenate([ops.full_like(values[:, :1], NO_EVENT), values[:, :-1]], axis=1)
+
+
+def _pitch_classes(events: Tensor) -> Tensor:
+    # float32 [..., 12]: one for the pitch class of a note, zeros for other events.
+    return ops.one_hot(ops.where(events >= 0, events % PITCH_CLASSES, -1), PITCH_CLASSES)
 
 
 def _repeats(history: History) -> Tensor:

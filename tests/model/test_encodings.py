@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from magenta.models.melody_rnn import melody_rnn_model
+from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_pipeline
 
-from kakeai.model.batches import pad
+from kakeai.model.batches import eval_batches, pad
 from kakeai.model.configs import CONFIGS
 from kakeai.model.encodings import encoding_of, squash, transpose
+from kakeai.music.extraction import Extraction, extract_melodies
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
+from kakeai.music.midi import read_midi
 
 # Few pitches and many holds, so that repeats, lookbacks and returning notes come up.
 EVENTS = st.one_of(
@@ -76,6 +78,29 @@ def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, 
         )
         own = int(encoding.classes(events)[0])
         assert np.exp(logarithm) == pytest.approx(merged[0, own], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_real_tunes_are_encoded_as_by_magentas_pipeline(name, tmp_path):
+    """Whole batches, squash and padding included, against the examples that Magenta would store."""
+    from cli.corpus import oneills
+
+    oneills(tmp_path, 24)
+    tunes = [read_midi(path.read_bytes()) for path in sorted(tmp_path.glob("*.mid"))]
+    stretches = [stretch for tune in tunes for stretch in extract_melodies(tune, Extraction())]
+    melodies = [stretch.melody for stretch in stretches if stretch.melody is not None]
+    assert len(melodies) > 10
+    config = CONFIGS[name]
+    oracle = melody_rnn_pipeline.EncoderPipeline(melody_rnn_model.default_configs[name], name="oracle")
+    for batch in eval_batches(melodies, 8):
+        inputs, labels = map(np.array, encoding_of(config).encode(squash(batch.melody, config)[0]))
+        for row, (events, length) in enumerate(zip(batch.melody, batch.length, strict=True)):
+            (example,) = oracle.transform(note_seq.Melody([int(event) for event in events[:length]]))
+            features = example.feature_lists.feature_list
+            expected = np.array([step.float_list.value for step in features["inputs"].feature], np.float32)
+            np.testing.assert_array_equal(inputs[row, : length - 1], expected)
+            expected_labels = [step.int64_list.value[0] for step in features["labels"].feature]
+            assert labels[row, : length - 1].tolist() == expected_labels
 
 
 @given(melody=melodies_of(1, 40), semitones=st.integers(-60, 60))
