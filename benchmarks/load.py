@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,13 @@ class Load(NamedTuple):
     def refused(self) -> Counter[str]:
         """How often what was said instead of an answer."""
         return Counter(answer.said for answer in self.answers if answer.said != OK)
+
+
+def joined(loads: Iterable[Load]) -> Load:
+    """Several, one after the other, as one."""
+    loads = list(loads)
+    answers = [answer for load in loads for answer in load.answers]
+    return Load(answers, sum(load.seconds for load in loads))
 
 
 async def closed_loop(ask: Ask, clients: int, seconds: float) -> Load:

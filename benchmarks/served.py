@@ -181,9 +181,7 @@ class HttpClient:
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of the answer."""
-        reader, writer = (
-            self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
-        )
+        reader, writer = await self._connection()
         head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -194,6 +192,14 @@ class HttpClient:
         else:
             self._idle.append((reader, writer))
         return int(answer.split(" ", 2)[1]), content
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():  # the gateway hangs up on who says nothing for some seconds
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
 
     async def close(self) -> None:
         """Hang up."""
