@@ -2,9 +2,10 @@
 
 import os
 import pickle
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from hashlib import blake2b
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,13 +63,18 @@ def find(
     from kakeai.model.melodies import extract_all
 
     processes = (os.cpu_count() or 1) if ingested.num_bytes >= PARALLEL_FROM_BYTES else 1
-    batches, again = tee(_batches(ingested.files()))
-    records = ([record for file in batch for record in file.records] for batch in batches)
+    at_work: deque[list[IngestedFile]] = deque()
+
+    def records() -> Iterator[list[bytes]]:
+        for batch in _batches(ingested.files()):
+            at_work.append(batch)
+            yield [record for file in batch for record in file.records]
+
     done = 0
     try:
-        for batch, extracted in zip(again, extract_all(records, rules, processes), strict=True):
+        for extracted in extract_all(records(), rules, processes):
             pieces = iter(extracted)
-            for file in batch:
+            for file in at_work.popleft():
                 mine = list(islice(pieces, len(file.records)))
                 if any(piece.filename != file.row.file for piece in mine):
                     raise ValueError("the ledger tells of other files")
