@@ -30,11 +30,11 @@ def measure(note_sequences: Path) -> list[Row]:
             seconds = in_turn(create, lambda c=config, o=ours: convert([note_sequences], o, c))
             encoding = in_turn(lambda: None, lambda c=config, o=ours: _encode(o, c))[1]
             melodies = _num_melodies(ours)
-            sizes = [sum(path.stat().st_size for path in side.glob("*.tfrecord")) for side in (theirs, ours)]
+            sizes = [_megabytes(side) for side in (theirs, ours)]
         setting = f"{config}, {melodies:,} melodies"
         rates = [melodies / spent for spent in seconds]
         rows += [
-            Row("NoteSequences → dataset", setting, "melodies/s", *rates, aim),
+            Row("NoteSequences → dataset", setting, "melodies/s", rates[0], rates[1], aim),
             Row(
                 "NoteSequences → dataset, encoded once",
                 setting,
@@ -43,7 +43,7 @@ def measure(note_sequences: Path) -> list[Row]:
                 melodies / (seconds[1] + encoding),
                 aim,
             ),
-            Row("the dataset's files", setting, "MB", *(size / 1e6 for size in sizes), AIM_BYTES),
+            Row("the dataset's files", setting, "MB", sizes[0], sizes[1], AIM_BYTES),
         ]
     return rows
 
@@ -79,6 +79,10 @@ def _encode(dataset: Path, config: str) -> None:
 
     for batch in eval_batches(read_dataset(dataset / TRAINING)[0], BATCH_SIZE):
         encode(tf.constant(batch.melody))
+
+
+def _megabytes(dataset: Path) -> float:
+    return sum(path.stat().st_size for path in dataset.glob("*.tfrecord")) / 1e6
 
 
 def _num_melodies(dataset: Path) -> int:

@@ -32,7 +32,7 @@ def main() -> None:
     from magenta.models.shared import events_rnn_graph
     from tensorflow.python.framework import ops
 
-    ops.IndexedSlices = tf.IndexedSlices  # where Magenta's trainer looks for it
+    ops.IndexedSlices = tf.IndexedSlices  # pyright: ignore[reportAttributeAccessIssue]  where Magenta's trainer looks for it
     tf1.disable_v2_behavior()
     config = melody_rnn_model.default_configs[arguments.config]
     config.hparams.parse(arguments.hparams)

@@ -17,7 +17,7 @@ def measure(corpora: Mapping[str, Path]) -> list[Row]:
     Both sides run in this process with everything imported, so a command's start does not count; Kakeai's worker
     processes are started anew each time, and that does.
     """
-    import kakeai.model
+    import kakeai.model  # noqa: F401  settles TensorFlow's Keras for Magenta
     from magenta.scripts.convert_dir_to_note_sequences import convert_files  # isort: skip
     import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
 
@@ -27,14 +27,15 @@ def measure(corpora: Mapping[str, Path]) -> list[Row]:
         num_files = sum(1 for path in folder.rglob("*.mid"))
         with tempfile.TemporaryDirectory() as aside:
 
-            def magenta(folder: Path = folder, aside: str = aside) -> None:
+            def theirs(folder: Path = folder, aside: str = aside) -> None:
                 with tf1.io.TFRecordWriter(str(Path(aside, "magenta.tfrecord"))) as writer:
                     convert_files(str(folder), "", writer, recursive=True)
 
-            def kakeai(folder: Path = folder, aside: str = aside) -> None:
+            def ours(folder: Path = folder, aside: str = aside) -> None:
                 ingest(str(folder), Path(aside, "kakeai"))
 
-            seconds = in_turn(magenta, kakeai)
+            seconds = in_turn(theirs, ours)
+        setting = f"{name}, {num_files:,} files"
         rates = [num_files / spent for spent in seconds]
-        rows.append(Row("MIDI → NoteSequences", f"{name}, {num_files:,} files", "files/s", *rates, AIM))
+        rows.append(Row("MIDI → NoteSequences", setting, "files/s", rates[0], rates[1], AIM))
     return rows

@@ -27,5 +27,6 @@ def measure() -> list[Row]:
         program = f"import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import {module}"
         magenta, kakeai = [sys.executable, "-c", program], [KAKEAI, command, "--help"]
         seconds = in_turn(lambda m=magenta: process(m), lambda k=kakeai: process(k), TIMES)
-        rows.append(Row("start of a command", f"{module.rsplit('.', 1)[1]}, kakeai {command}", "s", *seconds))
+        setting = f"{module.rsplit('.', 1)[1]}, kakeai {command}"
+        rows.append(Row("start of a command", setting, "s", seconds[0], seconds[1]))
     return rows

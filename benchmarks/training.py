@@ -38,7 +38,7 @@ def measure(dataset: Path) -> list[Row]:
             seconds[1].append(ours.step_seconds())
         rates = [BATCH_SIZE / statistics.median(side) for side in seconds]
         setting = f"{config} [128,128], batches of {BATCH_SIZE}, {ours.padded:.0%} padding"
-        rows.append(Row("training", setting, "melodies/s", *rates, aim))
+        rows.append(Row("training", setting, "melodies/s", rates[0], rates[1], aim))
     return rows
 
 
