@@ -1,6 +1,5 @@
 """What the tracks of a corpus hold, file by file, kept in a file of its own until the sides are known."""
 
-import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -15,6 +14,7 @@ from components.ingested import Ingested, IngestedFile
 from components.ledger import FileRow
 from kakeai.errors import KakeaiError
 from kakeai.music.extraction import Extraction, Stretch
+from kakeai.processors import usable_processors
 
 PARALLEL_FROM_BYTES = 100 * 2**20  # of NoteSequences; below it, starting processes costs more than it saves
 BATCH_BYTES = 2**20  # of NoteSequences that are worked on at once
@@ -62,7 +62,7 @@ def find(
     """
     from kakeai.model.melodies import extract_all
 
-    processes = (os.cpu_count() or 1) if ingested.num_bytes >= PARALLEL_FROM_BYTES else 1
+    processes = usable_processors() if ingested.num_bytes >= PARALLEL_FROM_BYTES else 1
     at_work: deque[list[IngestedFile]] = deque()
 
     def records() -> Iterator[list[bytes]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from components.reading_processes import ReadingProcesses
 from kakeai.errors import KakeaiError
 from kakeai.model.tfrecord import write_records
 from kakeai.music.midi.batch import BATCH_BYTES
+from kakeai.processors import usable_processors
 from kakeai.storage import replace_folder
 
 INFO, REJECTED_LIST = "ingest.json", "rejected.jsonl"
@@ -77,7 +77,7 @@ def ingest(
     with (
         ExitStack() as archives,
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
-        ReadingProcesses(corpus_name(corpus), num_processes or os.cpu_count() or 1) as processes,
+        ReadingProcesses(corpus_name(corpus), num_processes or usable_processors()) as processes,
     ):
         all_files = corpus_files(corpus, archives)
         if not all_files:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from components.corpus_files import UnreadableError, corpus_files
 from components.evaluate import REPORT
 from components.stage import FINISHED, PROGRESS, REFUSED
 from kakeai.errors import KakeaiError
+from kakeai.processors import usable_processors
 from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline
 
@@ -84,7 +84,7 @@ def run_here(
     """
     fingerprint, num_files = fingerprint_of(corpus)
     if num_shards is None:
-        num_shards = max(1, min(os.cpu_count() or 1, num_files // FILES_A_SHARD))
+        num_shards = max(1, min(usable_processors(), num_files // FILES_A_SHARD))
     work = work.absolute()
     root = work / "stages"
     root.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """One training step, one evaluation, and checkpoints between them."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.figures import count, cross_entropy
 from kakeai.model.network import MelodyRnn
 from kakeai.model.run import KEPT_CHECKPOINTS, variables_of
+from kakeai.processors import usable_processors
 
 ADAM_EPSILON = 1e-8  # TensorFlow's default, which Magenta trains with; Keras's is 1e-7
 
@@ -139,5 +139,5 @@ def _num_parts(batch_size: int) -> int:
     # How many programs share a batch: one on a GPU, else as many as there are cores to run them.
     if tf.config.list_physical_devices("GPU"):
         return 1
-    most = max(1, min(os.cpu_count() or 1, batch_size // ROWS_A_CORE))
+    most = max(1, min(usable_processors(), batch_size // ROWS_A_CORE))
     return max(parts for parts in range(1, most + 1) if batch_size % parts == 0)

@@ -5,7 +5,6 @@ https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/kernels/bat
 
 import logging
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -14,12 +13,13 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from kakeai.processors import usable_processors
 from serving.model_server.refusal import Refusal
 from serving.model_server.task import Array, Caller, Task
 
 Run = Callable[[int, Sequence[Task]], None]  # ends every task of a batch, in the thread of that number
 
-PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PROCESSORS = usable_processors()
 
 log = logging.getLogger(__name__)
 

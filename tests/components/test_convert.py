@@ -100,7 +100,7 @@ def test_shards_and_processes_change_nothing(ireland, tmp_path, monkeypatch):
         if num_shards == 2:
             monkeypatch.setattr("components.found.PARALLEL_FROM_BYTES", 0)
             monkeypatch.setattr("components.found.BATCH_BYTES", 10_000)
-            monkeypatch.setattr("os.cpu_count", lambda: 2)
+            monkeypatch.setattr("components.found.usable_processors", lambda: 2)
         convert(folders[::-1], tmp_path / f"of-{num_shards}", "basic_rnn", 0.3)
         monkeypatch.undo()
     names = sorted(path.name for path in (tmp_path / "of-1").iterdir())

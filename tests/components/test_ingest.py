@@ -11,6 +11,7 @@ from dataclasses import asdict
 import music21
 import pytest
 import tensorflow as tf
+from absl import flags
 from note_seq.protobuf import music_pb2
 
 from components.corpus_files import MAX_FILE_BYTES
@@ -76,6 +77,8 @@ def mixed(ireland, tmp_path):
 
 
 def test_it_gives_what_magenta_gives(mixed, tmp_path):
+    if "log" in flags.FLAGS:  # each of Magenta's programs defines one, and a process has room for one
+        del flags.FLAGS.log
     from magenta.scripts import convert_dir_to_note_sequences
 
     tf.compat.v1.logging.set_verbosity("ERROR")
