@@ -11,6 +11,20 @@ from components.ingest import ingest
 AIM = 20.0
 
 
+def write_variants(corpus: Path, folder: Path, variants: int) -> None:
+    """Write every MIDI file of a corpus so many times, each time with another last track, which holds a text alone."""
+    folder.mkdir()
+    for path in corpus.rglob("*.mid"):
+        content = path.read_bytes()
+        num_tracks = int.from_bytes(content[10:12], "big")
+        for variant in range(variants):
+            text = f"variant {variant}".encode()
+            events = bytes([0, 0xFF, 0x01, len(text)]) + text + bytes([0, 0xFF, 0x2F, 0])
+            track = b"MTrk" + len(events).to_bytes(4, "big") + events
+            whole = content[:10] + (num_tracks + 1).to_bytes(2, "big") + content[12:] + track
+            (folder / f"{path.stem}-{variant}.mid").write_bytes(whole)
+
+
 def measure(corpora: Mapping[str, Path]) -> list[Row]:
     """Return files a second for each corpus (its name, and its folder of MIDI files).
 

@@ -69,17 +69,18 @@ def serve(
             raise KakeaiError(f"{store} has no model {model!r}; it has {', '.join(models)}")
         config = Path(folder, "models.config")
         config.write_text(_model_config(str(store), models))
+        quiet = {"KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning")}
         settings = {
+            **quiet,
             "KAKEAI_HOST": host,
             "KAKEAI_PORT": str(port),
             "KAKEAI_MODEL_SERVER": f"127.0.0.1:{model_server_port}",
             "KAKEAI_STORE": str(store),
             "KAKEAI_MODEL": model,
-            "KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning"),
         }
         server = [f"--port={model_server_port}", f"--model_config_file={config}"]
         with (
-            _child("serving.model_server", server, {}) as model_server_process,
+            _child("serving.model_server", server, quiet) as model_server_process,
             _child("serving.gateway", [], settings) as gateway,
         ):
             children = {"model server": model_server_process, "gateway": gateway}

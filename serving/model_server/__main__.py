@@ -23,7 +23,9 @@ ENDING_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
     flags = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    named = os.environ.get("KAKEAI_LOG_LEVEL", "info").upper()  # as the gateway's
+    level = logging.getLevelNamesMapping().get(named, logging.INFO)
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     # Blocked before there is a second thread, and so in every thread: the signals wait for `sigwait`. A
     # handler would not do, for a signal that another thread takes does not wake the main one from a lock.
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
