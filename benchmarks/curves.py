@@ -1,7 +1,6 @@
 """Do Magenta and Kakeai learn alike? Held-out loss over 300 steps of both, from the same melodies, three seeds each."""
 
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import magenta_training
 from benchmarks.results import Figure
 
 CONFIGS = ("basic_rnn", "attention_rnn")
@@ -53,20 +53,9 @@ def _magenta(dataset: Path, config: str, seed: int) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "weights.npz")
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.magenta_training",
-            str(dataset / "training.tfrecord"),
-            config,
-        ]
-        command += [HPARAMS, "--steps", str(STEPS[-1]), "--seed", str(seed), "--longest", str(LONGEST)]
-        subprocess.run(
-            [*command, "--weights", str(weights), "--keep", *map(str, STEPS)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        options = ["--seed", str(seed), "--longest", str(LONGEST), "--weights", str(weights)]
+        options += ["--keep", *map(str, STEPS)]
+        magenta_training.run(dataset, config, HPARAMS, STEPS[-1], *options)
         kept = dict(np.load(weights))
     trainer = _trainer(config, seed)
     losses = []

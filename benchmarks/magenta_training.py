@@ -5,11 +5,32 @@ Prints one line of JSON: `seconds`, one number for each step. The weights after 
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+
+def run(dataset: Path, config: str, hparams: str, steps: int, *options: str) -> list[float]:
+    """Train in a process of its own; return the seconds of each step.
+
+    Args:
+        dataset: Folder that `convert` wrote.
+        config: Name of a configuration.
+        hparams: Changes to its hyperparameters, in Magenta's syntax.
+        steps: Training steps.
+        options: Others of this program.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    command = [sys.executable, "-m", __name__, str(dataset / "training.tfrecord"), config, hparams]
+    command += ["--steps", str(steps), *options]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(ran.stdout.splitlines()[-1])["seconds"]
 
 
 def main() -> None:

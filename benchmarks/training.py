@@ -1,13 +1,12 @@
 """Training steps: `melody_rnn_train`'s own graph and input queues, and `kakeai train`'s step, on the same melodies."""
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import magenta_training
 from benchmarks.results import Row
 
 AIMS = {"attention_rnn": 4.0, "basic_rnn": 2.0}
@@ -44,16 +43,7 @@ def measure(dataset: Path) -> list[Row]:
 
 def _magenta(dataset: Path, config: str) -> float:
     # Seconds of a step.
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.magenta_training",
-        str(dataset / "training.tfrecord"),
-        config,
-    ]
-    command += [HPARAMS, "--steps", str(WARM_UP + STEPS)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    return statistics.fmean(json.loads(ran.stdout.splitlines()[-1])["seconds"][WARM_UP:])
+    return statistics.fmean(magenta_training.run(dataset, config, HPARAMS, WARM_UP + STEPS)[WARM_UP:])
 
 
 class _Kakeai:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,11 +12,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 import kakeai.model  # noqa: F401  settles TensorFlow's Keras before any test imports TensorFlow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 KAKEAI = str(Path(sys.executable).with_name("kakeai"))  # the command, as it is installed
 TUNES = 60
@@ -40,6 +44,10 @@ class Trained(NamedTuple):
     output: str
 
 
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -59,6 +67,22 @@ def _kakeai(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
     command = [KAKEAI, *arguments]
     settings = {**os.environ, "COLUMNS": "120", **environment}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
+
+
+# Of a module, no longer: while Playwright runs, no other event loop can run in its thread.
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A real browser."""
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: install it, or set CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

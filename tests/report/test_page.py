@@ -1,22 +1,17 @@
 """The report as a file in a real browser: it asks for nothing, plays, and hands out MIDI files."""
 
 import dataclasses
-import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from kakeai.music.melody import melody_from_notes
 from kakeai.music.midi import read_midi
 from kakeai.report.page import QPM, Evaluation, Sample, render
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 AXE = Path(__file__).parents[2] / "serving" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TURN = 32
 HOSTILE = '<img src="https://example.com/x" onerror="document.title=1">"\'.mid'
@@ -109,18 +104,6 @@ def test_another_corpus_than_the_trained_one_is_pointed_out():
 def test_without_curves_or_samples_there_is_still_a_page():
     page = render(dataclasses.replace(EVALUATION, curves=[], samples=[], dropped={}, warning=""))
     assert "How it learnt" not in page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: install it, or set CHROMIUM to its path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
