@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from buckets import Bucket
 
 import kakeai.model  # noqa: F401  settles TensorFlow's Keras before any test imports TensorFlow
 
@@ -83,6 +84,20 @@ def browser() -> "Iterator[Browser]":
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Bucket]:
+    """A storage service; its client, in this process and in those it starts, asks there from now on."""
+    from cloudpathlib import GSClient
+
+    bucket = Bucket()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bucket.environment.items():
+            patch.setenv(name, value)
+        GSClient().set_as_default_client()
+        yield bucket
+    bucket.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,237 @@
+"""A storage service on loopback for the real client: gcp-storage-emulator's, with what it lacks of Google's.
+
+It answers side by side, heeds generations and their preconditions, remembers what it was asked, and fails when a
+test says so.
+"""
+
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import md5
+from http.server import ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import google_crc32c
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers.buckets import create_bucket
+from gcp_storage_emulator.server import RequestHandler, Router
+from gcp_storage_emulator.storage import Storage
+
+BUCKET = "store"
+
+
+class Call(NamedTuple):
+    """What a client asked for.
+
+    Attributes:
+        method: Such as GET.
+        path: Without the query.
+        query: Its parameters, each the last that was given.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+
+    @property
+    def lists(self) -> bool:
+        """Whether it lists objects."""
+        return self.method == "GET" and self.path.endswith("/o")
+
+    @property
+    def downloads(self) -> bool:
+        """Whether it reads an object's content."""
+        return self.method == "GET" and self.query.get("alt") == "media"
+
+
+class Bucket:
+    """The bucket `store` of a service of its own.
+
+    Attributes:
+        address: The service's.
+        calls: All that was asked so far.
+        answer: Called with each call before it is served; a status is answered in its place, None serves it.
+    """
+
+    def __init__(self) -> None:
+        """Serve from now on, until `close`."""
+        self.calls: list[Call] = []
+        self.answer: Callable[[Call], int | None] = lambda call: None
+        self._storage = _Storage()
+        self._lock = threading.RLock()
+        self._numbers = count(1)
+        create_bucket(BUCKET, self._storage)
+        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads the storage client here."""
+        return {"STORAGE_EMULATOR_HOST": self.address, "NO_GCE_CHECK": "true"}
+
+    def folder(self) -> str:
+        """Return a gs:// address under which nothing lies yet."""
+        return f"gs://{BUCKET}/{next(self._numbers)}"
+
+    def put(self, url: str, content: bytes) -> None:
+        """Store an object, or replace it by a new generation."""
+        name = _name(url)
+        with self._lock:
+            generation = str(next(self._numbers))
+            described = {
+                "kind": "storage#object",
+                "name": name,
+                "bucket": BUCKET,
+                "generation": generation,
+                "metageneration": "1",
+                "contentType": "application/octet-stream",
+                "size": str(len(content)),
+                "md5Hash": b64encode(md5(content).digest()).decode(),
+                "crc32c": b64encode(google_crc32c.Checksum(content).digest()).decode(),
+                "etag": generation,
+                "updated": "2026-01-01T00:00:00.000Z",
+            }
+            self._storage.conditions = {}
+            self._storage.create_file(BUCKET, name, content, described)
+
+    def upload(self, folder: Path, url: str) -> None:
+        """Store a folder's files under an address, those last in the alphabet first.
+
+        A SavedModel's variables thus come before its graph.
+        """
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_file():
+                self.put(f"{url}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def read(self, url: str) -> bytes:
+        """Return an object's content."""
+        with self._lock:
+            return self._storage.get_file(BUCKET, _name(url))
+
+    def names(self, url: str) -> list[str]:
+        """Return what lies under an address, relative to it."""
+        prefix = f"{_name(url)}/"
+        with self._lock:
+            return [item["name"][len(prefix) :] for item in self._storage.get_file_list(BUCKET, prefix)[0]]
+
+    def remove(self, url: str) -> None:
+        """Delete an object."""
+        with self._lock:
+            self._storage.conditions = {}
+            self._storage.delete_file(BUCKET, _name(url))
+
+    @contextmanager
+    def answering(self, answer: Callable[[Call], int | None]) -> Iterator[None]:
+        """Answer in the service's place for the time of the `with` block."""
+        self.answer = answer
+        try:
+            yield
+        finally:
+            self.answer = lambda call: None
+
+    def serve(self, call: Call, handler: "_Handler") -> int | None:
+        """Serve a call; return the status if it is refused."""
+        self.calls.append(call)
+        if (status := self.answer(call)) is not None:
+            handler.rfile.read(int(handler.headers.get("Content-Length") or 0))  # what was being sent
+            return status
+        with self._lock:
+            self._storage.conditions = call.query
+            self._storage.reads = call.method == "GET"
+            try:
+                Router(handler).handle(call.method)
+            except _ConditionNotMetError:
+                return 412
+            except NotFound:
+                return 404
+        return None
+
+
+def _name(url: str) -> str:
+    return url.removeprefix(f"gs://{BUCKET}/")
+
+
+class _ConditionNotMetError(Exception):
+    """The object is of another generation than the client wants."""
+
+
+class _Storage(Storage):
+    """The emulator's storage, with generations that count."""
+
+    conditions: dict[str, str]
+    reads = False
+
+    def __init__(self) -> None:
+        super().__init__(use_memory_fs=True)
+        self.conditions = {}
+        self._at_the_end: dict[str, dict[str, str]] = {}  # of an upload in parts
+
+    def _write_config_to_file(self) -> None:
+        """Nobody reads it, and it grows with every object."""
+
+    def create_file(
+        self, bucket_name: str, file_name: str, content: bytes, file_obj: Any, file_id: str | None = None
+    ) -> None:
+        self._check(bucket_name, file_name, self._at_the_end.pop(file_id or "", self.conditions))
+        super().create_file(bucket_name, file_name, content, file_obj, file_id)
+
+    def create_resumable_upload(self, bucket_name: str, file_name: str, file_obj: Any) -> str:
+        self._check(bucket_name, file_name, self.conditions)
+        file_id = super().create_resumable_upload(bucket_name, file_name, file_obj)
+        self._at_the_end[file_id] = self.conditions
+        return file_id
+
+    def delete_file(self, bucket_name: str, file_name: str) -> None:
+        self._check(bucket_name, file_name, self.conditions)
+        super().delete_file(bucket_name, file_name)
+
+    def get_file_obj(self, bucket_name: str, file_name: str) -> Any:
+        if self.reads:
+            self._check(bucket_name, file_name, self.conditions)
+            wanted = self.conditions.get("generation")
+            if wanted and wanted != self._generation(bucket_name, file_name):
+                raise NotFound  # an older generation is gone
+        return super().get_file_obj(bucket_name, file_name)
+
+    def _check(self, bucket_name: str, file_name: str, conditions: dict[str, str]) -> None:
+        wanted = conditions.get("ifGenerationMatch")
+        if wanted is not None and wanted != self._generation(bucket_name, file_name):
+            raise _ConditionNotMetError
+
+    def _generation(self, bucket_name: str, file_name: str) -> str:
+        return self.objects.get(bucket_name, {}).get(file_name, {"generation": "0"})["generation"]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _Handler(RequestHandler):
+    def __init__(self, bucket: Bucket, *arguments: Any) -> None:
+        self._bucket = bucket
+        super().__init__(bucket._storage, *arguments)
+
+    def handle_call(self) -> None:
+        split = urlsplit(self.path)
+        query = {name: values[-1] for name, values in parse_qs(split.query).items()}
+        status = self._bucket.serve(Call(self.command, split.path, query), self)
+        if status is not None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_call
