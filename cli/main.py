@@ -4,14 +4,12 @@ import os
 import sys
 
 import typer
+from rich.markup import escape
 
 from cli import generate, pipeline, serve, stages, tensorboard
 from cli.progress import console
 from cli.tensorflow_notes import keep_notes_away
-from kakeai.errors import KakeaiError
-
-BAD_INPUT = 2  # exit status
-INTERRUPTED = 130  # exit status, 128 + SIGINT
+from kakeai.errors import ExitStatus, KakeaiError
 
 app = typer.Typer(
     help="Kakeai (掛け合い): turn MIDI files into a partner to play with.\n\n"
@@ -33,16 +31,16 @@ app.command()(tensorboard.tensorboard)
 
 
 def main() -> None:
-    """Run the command; what the user can put right is one sentence and exit status 2."""
+    """Run the command; what the user can put right is one sentence and an exit status."""
     keep_notes_away()
     try:
         app()
     except KakeaiError as error:
         console.stderr = True
-        console.print(f"[bold red]kakeai:[/] {error}", markup=True, soft_wrap=True)
-        sys.exit(BAD_INPUT)
+        console.print(f"[bold red]kakeai:[/] {escape(str(error))}", markup=True, soft_wrap=True)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(ExitStatus.FAULT)

@@ -15,7 +15,6 @@ from kakeai.errors import KakeaiError
 
 PROGRESS, FINISHED, REFUSED = "KAKEAI_PROGRESS ", "KAKEAI_STAGE ", "KAKEAI_ERROR "
 SECONDS_BETWEEN_LINES = 1.0
-BAD_INPUT = 2  # exit status
 
 
 class Stage:
@@ -48,14 +47,14 @@ class Stage:
 def stage(name: str) -> Iterator[Stage]:
     """Run a stage inside its container or process.
 
-    What the user can put right ends the process with status 2 and its sentence, not with a traceback.
+    What the user can put right ends the process with its sentence and exit status, not with a traceback.
     """
     running = Stage(name)
     try:
         yield running
     except KakeaiError as error:
         print(f"{REFUSED}{error}", flush=True)
-        raise SystemExit(BAD_INPUT) from None
+        raise SystemExit(error.exit_status) from None
     running.finish()
 
 
