@@ -86,7 +86,7 @@ def _trainer(config: str, seed: int):  # noqa: ANN202
     from kakeai.model.configs import config_named
     from kakeai.model.trainer import Trainer
 
-    return Trainer(config_named(config, HPARAMS), seed, Path(tempfile.mkdtemp()))
+    return Trainer(config_named(config, HPARAMS), seed)
 
 
 def _melodies(dataset: Path, side: str) -> list[np.ndarray]:

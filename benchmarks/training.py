@@ -2,7 +2,6 @@
 
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -60,7 +59,7 @@ class _Kakeai:
         self.padded = 1.0 - sum(batch.length.sum() for batch in epoch) / sum(
             batch.melody.size for batch in epoch
         )
-        self._trainer = Trainer(config_named(config, HPARAMS), 0, Path(tempfile.mkdtemp()))
+        self._trainer = Trainer(config_named(config, HPARAMS), 0)
         begun = time.perf_counter()
         for batch in {batch.melody.shape: batch for batch in epoch}.values():
             self._trainer.train(batch)

@@ -9,6 +9,7 @@ import typer
 
 from cli.progress import console, stage_bar
 from kakeai.errors import KakeaiError
+from kakeai.storage import location
 
 if TYPE_CHECKING:
     from kakeai.model.network import MelodyRnn
@@ -22,7 +23,8 @@ DEFAULT_PRIMER = "[60]"  # Magenta's, middle C
 def generate(
     bundle: Annotated[Path | None, typer.Option(help="A .mag bundle, Magenta's or ours.")] = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="A training run instead, of Kakeai or of melody_rnn_train.")
+        str | None,
+        typer.Option(help="A training run instead, local or gs://; or a local one of melody_rnn_train."),
     ] = None,
     config: Annotated[
         str, typer.Option(help="What to read the weights as; told by themselves by default.")
@@ -125,23 +127,22 @@ def read_primer_midi(path: Path, num_steps: int) -> "Primer":
         raise KakeaiError(f"cannot begin with {path}: {error}") from None
 
 
-def _load(bundle: Path | None, run_dir: Path | None, config: str, hparams: str) -> "MelodyRnn":
+def _load(bundle: Path | None, run: str | None, config: str, hparams: str) -> "MelodyRnn":
     if bundle is not None:
         from kakeai.model.bundle import read_bundle
 
         return read_bundle(bundle, config, hparams)
-    assert run_dir is not None  # one of the two is given
-    run_dir = run_dir.expanduser()
-    if not (run_dir / "run.json").exists():
+    run_dir = location(run or "")
+    if isinstance(run_dir, Path) and not (run_dir / "run.json").exists():
         from kakeai.model.magenta_model import read_magenta_run
 
         return read_magenta_run(run_dir, config, hparams)
     from kakeai.model.run import load_model, read
 
-    run = read(run_dir)
-    if (config and config != run.config) or hparams:
+    trained = read(run_dir)
+    if (config and config != trained.config) or hparams:
         raise KakeaiError(
-            f"{run_dir} was trained as {run.config} with {run.hparams}; leave --config and --hparams out"
+            f"{run_dir} was trained as {trained.config} with {trained.hparams}; leave --config and --hparams out"
         )
     return load_model(run_dir)[0]
 

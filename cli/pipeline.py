@@ -16,6 +16,8 @@ from cli.rules import (
     PolyphonyRule,
     Transpose,
 )
+from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
+from kakeai.model.learning_curve import PATIENCE
 
 app = typer.Typer(help="All six stages as one Kubeflow pipeline.", no_args_is_help=True)
 
@@ -37,10 +39,10 @@ def run(
     polyphony: PolyphonyRule = MAGENTA.polyphony,
     transpose: Transpose = "",
     seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
-    warm_start: Annotated[
-        Path | None,
-        typer.Option(help="Bundle (.mag) whose weights to begin with.", exists=True, dir_okay=False),
-    ] = None,
+    warm_start: WarmStart = "",
+    early_stopping: EarlyStopping = PATIENCE,
+    mixed_precision: MixedPrecision = "",
+    gpus: Gpus = 0,
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
     num_shards: Annotated[
         int | None, typer.Option(help="Parts to read the corpus in; as many as pay by default.")
@@ -90,6 +92,9 @@ def run(
             extraction=asdict(rules),
             transpose=transpose,
             seed=seed,
+            early_stopping=early_stopping,
+            mixed_precision=mixed_precision,
+            gpus=gpus,
         )
     if "train" not in ran:
         console.print("nothing was retrained: corpus and parameters are unchanged")

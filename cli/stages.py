@@ -16,9 +16,12 @@ from cli.rules import (
     PolyphonyRule,
     Transpose,
 )
+from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
+from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
+from kakeai.storage import location
 
-RunDir = Annotated[Path, typer.Option(help="Folder of the training run.")]
+RunDir = Annotated[str, typer.Option(help="Folder of the training run, local or gs://.")]
 corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_help=True)
 
 
@@ -134,9 +137,10 @@ def train(
     hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
     num_training_steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
-    warm_start: Annotated[
-        Path | None, typer.Option(help="Bundle (.mag) whose weights to begin with.")
-    ] = None,
+    warm_start: WarmStart = "",
+    early_stopping: EarlyStopping = PATIENCE,
+    mixed_precision: MixedPrecision = "",
+    gpus: Gpus = 0,
 ) -> None:
     """Train on a dataset; run it again to go on where it stopped.
 
@@ -157,7 +161,19 @@ def train(
                 console.print(f"[yellow]{at.warning}[/]")
 
         try:
-            result = run(dataset, run_dir, config, hparams, num_training_steps, seed, warm_start, show)
+            result = run(
+                dataset,
+                location(run_dir),
+                config,
+                hparams,
+                num_training_steps,
+                seed,
+                warm_start,
+                early_stopping,
+                mixed_precision,
+                gpus,
+                show,
+            )
         except KeyboardInterrupt:
             console.print(f"Stopped; a checkpoint is in {run_dir}. The same command goes on from it.")
             raise
@@ -168,6 +184,8 @@ def train(
         "event_accuracy": round(result.eval.event_accuracy, 3),
     }
     show_stage("train", {**figures, "seconds": time.monotonic() - begun})
+    if result.stopped:
+        console.print(f"          {result.stopped}")
     console.print(f"          curves: kakeai tensorboard {run_dir}")
 
 
@@ -186,7 +204,11 @@ def evaluate(
     begun = time.monotonic()
     with stage_bar() as bar:
         metrics = run(
-            dataset, run_dir, output, step, on_progress=lambda done, total: bar.show("evaluate", done, total)
+            dataset,
+            location(run_dir),
+            output,
+            step,
+            on_progress=lambda done, total: bar.show("evaluate", done, total),
         )
     show_stage("evaluate", {**metrics, "seconds": time.monotonic() - begun})
     console.print(f"          report: {output / 'report.html'}")
@@ -205,7 +227,7 @@ def bundle(
     from components.bundle import bundle as run
 
     begun = time.monotonic()
-    result = run(run_dir, output, name, step)
+    result = run(location(run_dir), output, name, step)
     figures = {"step": result.step, "bundle": str(result.bundle)}
     show_stage("bundle", {**figures, "seconds": time.monotonic() - begun})
 

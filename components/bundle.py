@@ -5,11 +5,15 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kfp.dsl import Artifact, Input, Output
 
 from components.kubeflow import component
 from kakeai.storage import replace_folder
+
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
 
 DESCRIPTION = "bundle.json"  # what the model is: the part of its card that is known before its release
 SAVED_MODEL = "saved_model"
@@ -30,7 +34,9 @@ class BundleResult:
     step: int
 
 
-def bundle(run_dir: Path, output: Path, name: str = "kakeai", step: int | None = None) -> BundleResult:
+def bundle(
+    run_dir: "Path | CloudPath", output: Path, name: str = "kakeai", step: int | None = None
+) -> BundleResult:
     """Pack a checkpoint; training may still be going on.
 
     Args:

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from components.kubeflow import component
-from components.train import overfitting
 from kakeai.errors import KakeaiError
 from kakeai.storage import replace_folder
 
 if TYPE_CHECKING:
     import numpy as np
+    from cloudpathlib import CloudPath
 
     from kakeai.model.network import MelodyRnn
     from kakeai.model.quotation import Quotation
@@ -53,7 +53,7 @@ METRICS_TOLD = ("model_event_accuracy", "ngram_event_accuracy", "beats_ngram", "
 
 def evaluate(
     dataset: Path,
-    run_dir: Path,
+    run_dir: "Path | CloudPath",
     output: Path,
     step: int | None = None,
     num_samples: int = 6,
@@ -82,6 +82,7 @@ def evaluate(
     from kakeai.model import run as training_run
     from kakeai.model.continuation import continuations
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
+    from kakeai.model.learning_curve import overfitting
     from kakeai.report.page import Evaluation, Sample, render
 
     if num_samples < 1:

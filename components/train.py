@@ -1,6 +1,5 @@
 """Train: a dataset → weights that continue its melodies."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +9,14 @@ from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
 from components.kubeflow import component
 from kakeai.errors import KakeaiError
+from kakeai.model.learning_curve import PATIENCE
 
 if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
+
     from kakeai.model.figures import Figures
-    from kakeai.model.network import MelodyRnn
 
 STEPS_BETWEEN_EVALUATIONS = 50
-# So many evaluations in a row must stand above the lowest held-out loss before we speak of overfitting.
-RISING_EVALUATIONS = 4
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class TrainResult:
         train: Figures on the training side, since the last evaluation.
         eval: Figures on the held-out side.
         warning: Said in words if the model overfits, else empty.
+        stopped: Why it ended before all steps were done, else empty.
     """
 
     step: int
@@ -56,187 +56,124 @@ class TrainResult:
     train: "Figures"
     eval: "Figures"
     warning: str
+    stopped: str
 
 
 def train(
     dataset: Path,
-    run_dir: Path,
+    run_dir: "Path | CloudPath",
     config: str | None = None,
     hparams: str = "",
     num_training_steps: int = 1000,
     seed: int = 0,
-    warm_start: Path | None = None,
+    warm_start: str = "",
+    early_stopping: int = PATIENCE,
+    mixed_precision: str = "",
+    gpus: int = 0,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> TrainResult:
     """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
 
-    The held-out side is evaluated, and a checkpoint written, every 50 steps; TensorBoard logs lie in
-    `run_dir`.
+    The held-out side is evaluated, and a checkpoint written, every 50 steps. A process that was killed has cost the
+    steps since then; what goes on from there comes to the same weights. Where `TF_CONFIG` names other processes, they
+    train together, and the first of them writes `run_dir`, which all of them can read.
 
     Args:
         dataset: Folder that `convert` wrote.
-        run_dir: Folder of the run.
+        run_dir: Folder of the run, in a bucket too.
         config: Name of the configuration; by default that of `warm_start`, else the dataset's.
         hparams: Changes to its hyperparameters, in Magenta's syntax: `batch_size=64,rnn_layer_sizes=[64,64]`.
         num_training_steps: Steps in all, those of earlier calls counted in.
         seed: Of initial weights, dropout and the order of the melodies.
-        warm_start: Bundle (`.mag`), Magenta's or ours, whose weights a new run begins with; the optimiser is fresh.
+        warm_start: Bundle (`.mag`), Magenta's or ours, whose weights a new run begins with, or a version's folder in
+            a model store; local or gs://. The optimiser is fresh.
+        early_stopping: End after so many evaluations without a lower held-out loss; 0 for never.
+        mixed_precision: `bfloat16` or `float16`, what products are computed in; empty for float32.
+        gpus: How many of this machine's share each batch; 0 for all.
         on_progress: Called before the first step and after every one.
 
     Raises:
         KakeaiError: A bad configuration, hyperparameter or dataset, or another training in `run_dir`.
     """
-    import numpy as np
-    import tensorflow as tf
-
+    from kakeai.model import learning_curve
     from kakeai.model import run as training_run
     from kakeai.model.batches import eval_batches, training_batches, widths
     from kakeai.model.configs import config_named
-    from kakeai.model.dataset import read_dataset, read_dataset_info
-    from kakeai.model.figures import figures
+    from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
+    from kakeai.model.devices import gpu_names
+    from kakeai.model.figures import Figures, figures
+    from kakeai.model.precision import check_precision
     from kakeai.model.trainer import Trainer
+    from kakeai.model.training import Training
+    from kakeai.model.warm_start import read_start
+    from kakeai.model.workers import Workers
 
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
+    check_precision(mixed_precision)
+    workers = Workers.met()
     info = read_dataset_info(dataset)
     if warm_start:
-        start, origin = _start_of(warm_start, config, hparams)
+        start, origin = read_start(warm_start, config, hparams)
         parsed = replace(start.config, hparams=start.config.hparams.parse(hparams))
     else:
         start, origin = None, ""
         parsed = config_named(config or info.config, hparams)
-    training, _ = read_dataset(dataset / "training.tfrecord")
-    held_out, _ = read_dataset(dataset / "eval.tfrecord")
-    if not training:
+    training_side, _ = read_dataset(dataset / TRAINING)
+    held_out, _ = read_dataset(dataset / EVAL)
+    if not training_side:
         raise KakeaiError(f"{dataset} has no training melodies; convert a larger corpus")
+    trainer = Trainer(parsed, seed, start, mixed_precision, gpu_names(gpus), workers)
 
     corpus = {
         "fingerprint": info.fingerprint,
         "num_files": info.num_files,
-        "num_training_melodies": len(training),
+        "num_training_melodies": len(training_side),
         "num_eval_melodies": len(held_out),
     }
-    described = training_run.Run(parsed.name, str(parsed.hparams), seed, corpus, origin)
+    described = training_run.Run(parsed.name, str(parsed.hparams), seed, corpus, origin, mixed_precision)
     training_run.begin(run_dir, described)
-    trainer = Trainer(parsed, seed, run_dir, start)
-    curves = _resumed_curves(run_dir, trainer.step)
-    batch_size = parsed.hparams.batch_size
-    allowed = widths([*training, *held_out])
-    held_out_batches = list(eval_batches(held_out, batch_size, allowed))
-    batches = training_batches(training, batch_size, allowed, seed, first=trainer.step)
-    counts = np.zeros(6, np.float32)
-    warning = overfitting(curves)
-    writers = {side: tf.summary.create_file_writer(str(run_dir / side)) for side in ("train", "eval")}
+    batch_size, allowed = parsed.hparams.batch_size, widths([*training_side, *held_out])
+    training = Training(
+        trainer, run_dir, list(eval_batches(held_out, batch_size, allowed)), writes=workers.index == 0
+    )
+    batches = training_batches(training_side, batch_size, allowed, seed, first=trainer.step)
+    curve = training.curve
+    loss, warning = None, learning_curve.overfitting(curve)
 
-    def evaluate_and_save() -> None:
-        nonlocal counts, warning
-        sides = {
-            "train": figures(counts),
-            "eval": figures(sum((trainer.evaluate(batch) for batch in held_out_batches), np.zeros(6))),
-        }
-        for side, values in sides.items():
-            with writers[side].as_default(step=trainer.step):
-                for name, value in values._asdict().items():
-                    tf.summary.scalar(name if name == "loss" else f"metrics/{name}", value)
-            writers[side].flush()
-        point = {"step": trainer.step, **{side: values._asdict() for side, values in sides.items()}}
-        curves.append(point)
-        with (run_dir / "curves.jsonl").open("a") as file:
-            file.write(json.dumps(point) + "\n")
-        lowest = min(curves, key=lambda point: point["eval"]["loss"])
-        trainer.save(is_best=lowest is point or not held_out)
-        counts = np.zeros(6, np.float32)
-        warning = overfitting(curves)
+    def report(new_warning: str = "") -> None:
+        held_out_figures = Figures(**curve[-1]["eval"]) if curve else None
+        on_progress(Progress(trainer.step, num_training_steps, loss, held_out_figures, new_warning))
+
+    def has_settled() -> bool:
+        return 0 < early_stopping <= learning_curve.evaluations_since_best(curve)
+
+    def evaluate_when_due() -> None:
+        is_due = trainer.step % STEPS_BETWEEN_EVALUATIONS == 0 or trainer.step >= num_training_steps
+        if trainer.step and is_due and not training.is_evaluated:
+            training.evaluate()
 
     try:
-        on_progress(Progress(trainer.step, num_training_steps, None, None))
-        while trainer.step < num_training_steps:
-            new_counts = trainer.train(next(batches))
-            counts = counts + new_counts
-            newly_said = warning
-            at_evaluation = trainer.step % STEPS_BETWEEN_EVALUATIONS == 0
-            if at_evaluation or trainer.step == num_training_steps:
-                evaluate_and_save()
-            on_progress(
-                Progress(
-                    trainer.step,
-                    num_training_steps,
-                    figures(new_counts).loss,
-                    _figures(curves[-1], "eval") if curves else None,
-                    warning if warning != newly_said else "",
-                )
-            )
+        evaluate_when_due()
+        report()
+        while trainer.step < num_training_steps and not has_settled():
+            loss = figures(trainer.train(next(batches))).loss
+            evaluate_when_due()
+            newly_said, warning = warning, learning_curve.overfitting(curve)
+            report(warning if warning != newly_said else "")
     except KeyboardInterrupt:
-        if not curves or curves[-1]["step"] != trainer.step:
-            evaluate_and_save()
+        training.save()
         raise
     finally:
-        for writer in writers.values():
-            writer.close()
-    best = min(curves, key=lambda point: point["eval"]["loss"])
-    return TrainResult(
-        trainer.step,
-        best["step"] if held_out else trainer.step,
-        _figures(curves[-1], "train"),
-        _figures(curves[-1], "eval"),
-        warning,
+        training.close()
+    best_step = learning_curve.best(curve)["step"]
+    stopped = (
+        f"stopped at step {trainer.step}: no lower held-out loss since step {best_step}, which is used"
+        if trainer.step < num_training_steps
+        else ""
     )
-
-
-def overfitting(curves: list[dict]) -> str:
-    """Return a sentence that warns when held-out loss rises while training loss falls, else nothing.
-
-    Args:
-        curves: Evaluations so far: `step`, and the figures of `train` and `eval`.
-    """
-    if len(curves) <= RISING_EVALUATIONS:
-        return ""
-    best = min(curves, key=lambda point: point["eval"]["loss"])
-    newest = curves[-1]
-    recent = curves[-RISING_EVALUATIONS:]
-    rising = all(point["step"] > best["step"] for point in recent)
-    if not rising or newest["train"]["loss"] >= best["train"]["loss"]:
-        return ""
-    return (
-        f"The model has begun to learn the tunes by heart: since step {best['step']} the loss on held-out "
-        f"tunes rose from {best['eval']['loss']:.3f} to {newest['eval']['loss']:.3f} while training loss kept falling. "
-        f"The checkpoint of step {best['step']} is kept and used; more tunes or fewer steps help."
-    )
-
-
-def _start_of(bundle: Path, config: str | None, hparams: str) -> "tuple[MelodyRnn, str]":
-    # The model of a bundle, and the bundle's SHA-256; refused where what is asked for has another architecture.
-    import hashlib
-
-    from kakeai.model.bundle import read_bundle
-
-    model = read_bundle(bundle)
-    if config and config != model.config.name:
-        raise KakeaiError(f"{bundle} holds a {model.config.name} model, not {config}; leave --config out")
-    asked = model.config.hparams.parse(hparams)
-    for name in ("rnn_layer_sizes", "attn_length"):
-        own, other = getattr(model.config.hparams, name), getattr(asked, name)
-        if own != other:
-            own, other = (list(v) if isinstance(v, tuple) else v for v in (own, other))
-            raise KakeaiError(f"{bundle} has {name} {own}, not {other}; leave {name} out of --hparams")
-    return model, hashlib.sha256(bundle.read_bytes()).hexdigest()
-
-
-def _resumed_curves(run_dir: Path, step: int) -> list[dict]:
-    # What was noted after the checkpoint that training goes on from is done again.
-    from kakeai.model import run as training_run
-    from kakeai.storage import write_whole
-
-    kept = [point for point in training_run.curves(run_dir) if point["step"] <= step]
-    lines = "".join(json.dumps(point) + "\n" for point in kept)
-    write_whole(run_dir / "curves.jsonl", lines.encode())
-    return kept
-
-
-def _figures(point: dict, side: str) -> "Figures":
-    from kakeai.model.figures import Figures
-
-    return Figures(**point[side])
+    newest = {side: Figures(**curve[-1][side]) for side in ("train", "eval")}
+    return TrainResult(trainer.step, best_step, newest["train"], newest["eval"], warning, stopped)
 
 
 @component
@@ -248,24 +185,28 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     seed: int,
     warm_start: str,
     warm_start_fingerprint: str,
+    early_stopping: int,
+    mixed_precision: str,
+    gpus: int,
     checkpoints: str,
     run: Output[Model],
     metrics: Output[Metrics],
 ):
     """Train; `checkpoints` outlasts a killed run, so that the next one goes on from there."""
     import hashlib
-    import shutil
     from pathlib import Path
 
     from components.kubeflow import log_metrics
     from components.stage import stage
     from components.train import train
+    from kakeai.model import run as training_run
+    from kakeai.storage import location
 
     with stage("train") as running:
         described = Path(dataset.path, "dataset.json").read_bytes()
-        parameters = f"|{config}|{hparams}|{seed}|{warm_start_fingerprint}"
+        parameters = f"|{config}|{hparams}|{seed}|{warm_start_fingerprint}|{mixed_precision}"
         identity = hashlib.sha256(described + parameters.encode()).hexdigest()[:16]
-        run_dir = Path(checkpoints, f"{config}-{identity}")
+        run_dir = location(checkpoints) / f"{config}-{identity}"
         result = train(
             Path(dataset.path),
             run_dir,
@@ -273,7 +214,10 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             hparams,
             num_training_steps,
             seed,
-            Path(warm_start) if warm_start else None,
+            warm_start,
+            early_stopping,
+            mixed_precision,
+            gpus,
             lambda at: running.progress(
                 at.step,
                 at.num_steps,
@@ -282,7 +226,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
                 warning=at.warning,
             ),
         )
-        shutil.copytree(run_dir, run.path, dirs_exist_ok=True)
+        training_run.copy_best(run_dir, Path(run.path))
         sides = {"train": result.train, "eval": result.eval}
         log_metrics(
             metrics,
@@ -298,4 +242,5 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             held_out_loss=round(result.eval.loss, 3),
             event_accuracy=round(result.eval.event_accuracy, 3),
             warning=result.warning,
+            stopped=result.stopped,
         )

@@ -16,6 +16,7 @@ from components.evaluate import evaluate_component
 from components.ingest import ingest_component
 from components.release import release_component
 from components.train import train_component
+from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
 
 MAGENTA = asdict(Extraction())  # its rules
@@ -50,6 +51,9 @@ def kakeai_pipeline(
     seed: int = 0,
     warm_start: str = "",
     warm_start_fingerprint: str = "",
+    early_stopping: int = PATIENCE,
+    mixed_precision: str = "",
+    gpus: int = 0,
 ) -> Outputs:
     """Ingest, convert, train, evaluate, bundle, release.
 
@@ -70,6 +74,9 @@ def kakeai_pipeline(
         seed: Of weights, dropout and order.
         warm_start: Bundle (`.mag`) whose weights training begins with; empty for none.
         warm_start_fingerprint: Changes when that bundle does, so that earlier results are then not reused.
+        early_stopping: Evaluations without a lower held-out loss after which training ends; 0 for never.
+        mixed_precision: What products are computed in, bfloat16 or float16; empty for float32.
+        gpus: How many of a machine share each batch; 0 for all.
     """
     with dsl.ParallelFor(items=shards, name="shards") as shard:
         ingested = ingest_component(
@@ -90,6 +97,9 @@ def kakeai_pipeline(
         seed=seed,
         warm_start=warm_start,
         warm_start_fingerprint=warm_start_fingerprint,
+        early_stopping=early_stopping,
+        mixed_precision=mixed_precision,
+        gpus=gpus,
         checkpoints=checkpoints,
     )
     evaluated = evaluate_component(dataset=converted.outputs["dataset"], run=trained.outputs["run"])

@@ -16,6 +16,7 @@ from components.corpus_files import UnreadableError, corpus_files
 from components.evaluate import REPORT
 from components.stage import FINISHED, PROGRESS, REFUSED
 from kakeai.errors import KakeaiError
+from kakeai.model.warm_start import bundle_at
 from kakeai.processors import usable_processors
 from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline
@@ -64,7 +65,7 @@ def run_here(
     on_news: Callable[[StageNews], None],
     num_shards: int | None = None,
     model: str = "kakeai",
-    warm_start: Path | None = None,
+    warm_start: str = "",
     **parameters: Any,  # noqa: ANN401
 ) -> PipelineResult:
     """Run the pipeline; stages whose inputs did not change since an earlier run are not run again.
@@ -76,13 +77,14 @@ def run_here(
         on_news: Called with what the stages say.
         num_shards: Parts that the corpus is read in; by default as many as pay on this machine.
         model: Name to release under.
-        warm_start: Bundle (`.mag`) whose weights training begins with.
+        warm_start: Bundle (`.mag`) whose weights training begins with, or a version's folder in a store.
         parameters: Others of `pipelines.dag.kakeai_pipeline`.
 
     Raises:
         KakeaiError: A stage refused its input (its own sentence) or failed (where its log is).
     """
     fingerprint, num_files = fingerprint_of(corpus)
+    start = bundle_at(warm_start).absolute() if warm_start else None
     if num_shards is None:
         num_shards = max(1, min(usable_processors(), num_files // FILES_A_SHARD))
     work = work.absolute()
@@ -106,10 +108,8 @@ def run_here(
                 shards=list(range(num_shards)),
                 num_shards=num_shards,
                 model=model,
-                warm_start=str(warm_start.absolute()) if warm_start else "",
-                warm_start_fingerprint=hashlib.sha256(warm_start.read_bytes()).hexdigest()
-                if warm_start
-                else "",
+                warm_start=str(start) if start else "",
+                warm_start_fingerprint=hashlib.sha256(start.read_bytes()).hexdigest() if start else "",
                 **parameters,
             ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
         except RuntimeError as error:

@@ -18,6 +18,7 @@ from keras import ops
 from kakeai.model import recurrence
 from kakeai.model.configs import Config
 from kakeai.model.encodings import encoding_of
+from kakeai.model.precision import product
 
 Tensor = Any
 State = list[list[Tensor]]  # for each layer, its cell's states, each [batch, ...]
@@ -41,9 +42,10 @@ class LstmCell(keras.layers.LSTMCell):
         }
         super().__init__(units, name="lstm", **distributions)
 
-    def over_time(self, inputs: Tensor) -> Tensor:
+    def over_time(self, inputs: Tensor, precision: str = "") -> Tensor:
         """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
-        return recurrence.lstm(ops.matmul(inputs, self.kernel) + self.bias, self.recurrent_kernel)
+        drive = product(inputs, self.kernel, precision) + self.bias
+        return recurrence.lstm(drive, self.recurrent_kernel, precision)
 
 
 class AttentionCell(keras.layers.Layer):
@@ -106,11 +108,11 @@ class AttentionCell(keras.layers.Layer):
         keys = ops.concatenate([keys[:, 1:], ops.matmul(output, self.key_weights)[:, None]], axis=1)
         return output, [hidden, carry, attention, values, keys]
 
-    def over_time(self, inputs: Tensor) -> Tensor:
+    def over_time(self, inputs: Tensor, precision: str = "") -> Tensor:
         """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
         from_inputs, from_attention = ops.split(self.input_projection.kernel, [self.input_size], axis=0)
-        projected = ops.matmul(inputs, from_inputs) + self.input_projection.bias
-        drive = ops.matmul(projected, self.lstm.kernel) + self.lstm.bias
+        projected = product(inputs, from_inputs, precision) + self.input_projection.bias
+        drive = product(projected, self.lstm.kernel, precision) + self.lstm.bias
         to_gates = ops.concatenate(
             [self.lstm.recurrent_kernel, ops.matmul(from_attention, self.lstm.kernel)], axis=0
         )
@@ -125,6 +127,7 @@ class AttentionCell(keras.layers.Layer):
             self.query_projection.bias,
             self.score_weights,
             self.attn_length,
+            precision,
         )
 
     def get_initial_state(self, batch_size: Tensor) -> list[Tensor]:
@@ -166,19 +169,21 @@ class MelodyRnn(keras.Model):
         cells = [layer.cell for layer in self.recurrent]
         return [cell.lstm if isinstance(cell, AttentionCell) else cell for cell in cells]
 
-    def call(self, inputs: Tensor, kept: Sequence[Tensor] | None = None) -> Tensor:
+    def call(self, inputs: Tensor, kept: Sequence[Tensor] | None = None, precision: str = "") -> Tensor:
         """Return logits [batch, time, num_classes].
 
         Args:
             inputs: float32 [batch, time, input_size].
             kept: For each layer bool [time, batch, units], which of its outputs dropout leaves; None for all.
+            precision: Of products, see `kakeai.model.precision`.
         """
         outputs = ops.transpose(inputs, [1, 0, 2])
         for i, layer in enumerate(self.recurrent):
-            outputs = layer.cell.over_time(outputs)
+            outputs = layer.cell.over_time(outputs, precision)
             if kept is not None:
                 outputs = ops.where(kept[i], outputs / self.config.hparams.dropout_keep_prob, 0.0)
-        return self.to_logits(ops.transpose(outputs, [1, 0, 2]))
+        outputs = ops.transpose(outputs, [1, 0, 2])
+        return product(outputs, self.to_logits.kernel, precision) + self.to_logits.bias
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One step without dropout.

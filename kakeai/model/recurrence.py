@@ -17,30 +17,33 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kakeai.model.precision import product
+
 Tensor = Any
 
 
-def lstm(drive: Tensor, recurrent_kernel: Tensor) -> Tensor:
+def lstm(drive: Tensor, recurrent_kernel: Tensor, precision: str = "") -> Tensor:
     """Run an LSTM.
 
     Args:
         drive: float32 [time, batch, 4 units], what inputs and bias add to the gates (input, forget, new, output).
         recurrent_kernel: float32 [units, 4 units].
+        precision: Of products, see `kakeai.model.precision`.
 
     Returns:
         Its outputs, float32 [time, batch, units].
     """
-    return _lstm(tf.convert_to_tensor(drive), tf.convert_to_tensor(recurrent_kernel))
+    run = tf.custom_gradient(lambda drive, kernel: _lstm(drive, kernel, precision))
+    return run(tf.convert_to_tensor(drive), tf.convert_to_tensor(recurrent_kernel))
 
 
-@tf.custom_gradient
-def _lstm(drive: Tensor, recurrent_kernel: Tensor) -> tuple[Tensor, Callable]:
+def _lstm(drive: Tensor, recurrent_kernel: Tensor, precision: str) -> tuple[Tensor, Callable]:
     time, batch = tf.shape(drive)[0], tf.shape(drive)[1]
     units = recurrent_kernel.shape[0]
     zeros = tf.zeros([batch, units])
 
     def forward(t: Tensor, hidden: Tensor, carry: Tensor, *arrays: tf.TensorArray) -> tuple:
-        gates = _gates(drive[t] + tf.matmul(hidden, recurrent_kernel))
+        gates = _gates(drive[t] + product(hidden, recurrent_kernel, precision))
         hidden, carry = _lstm_step(gates, carry)
         return t + 1, hidden, carry, *_write(arrays, t, (hidden, carry, gates))
 
@@ -52,14 +55,14 @@ def _lstm(drive: Tensor, recurrent_kernel: Tensor) -> tuple[Tensor, Callable]:
 
         def backward(i: Tensor, d_drive: Tensor, d_carry: Tensor, d_drives: tf.TensorArray) -> tuple:
             t = time - 1 - i
-            d_hidden = upstream[t] + tf.matmul(d_drive, recurrent_kernel, transpose_b=True)
+            d_hidden = upstream[t] + product(d_drive, recurrent_kernel, precision, transpose_b=True)
             d_drive, d_carry = _lstm_step_gradient(gates[t], carries[t], before[t], d_hidden, d_carry)
             return i + 1, d_drive, d_carry, d_drives.write(t, d_drive)
 
         start = (0, tf.zeros([batch, 4 * units]), zeros, *_arrays(time, 4 * units))
         *_, arrays = _loop(time, backward, start, 3)
         d_drives = arrays[0].stack()
-        return d_drives, _over_all_steps(_shifted(hiddens), d_drives)
+        return d_drives, _over_all_steps(_shifted(hiddens), d_drives, precision)
 
     return hiddens, gradient
 
@@ -72,6 +75,7 @@ def attention(
     query_bias: Tensor,
     score_weights: Tensor,
     window: int,
+    precision: str = "",
 ) -> Tensor:
     """Run an LSTM that looks back on its own last outputs.
 
@@ -86,6 +90,7 @@ def attention(
         query_bias: float32 [units].
         score_weights: float32 [units].
         window: Outputs looked back on; those before the first are zeros, and are looked at like others.
+        precision: Of products, see `kakeai.model.precision`.
 
     Returns:
         Its outputs, float32 [time, batch, units].
@@ -111,17 +116,17 @@ def attention(
         ) -> tuple:
             gates = _gates(drive[t] + recurrent)
             hidden, carry = _lstm_step(gates, carry)
-            query = tf.matmul(tf.concat([carry, hidden], 1), query_kernel) + query_bias
+            query = product(tf.concat([carry, hidden], 1), query_kernel, precision) + query_bias
             shares = tf.nn.softmax(_dot(tf.tanh(keys + query), score_weights), axis=0)
             attended = tf.reduce_sum(shares[..., None] * values, 0)
             state = tf.concat([hidden, attended], 1)
-            product = tf.matmul(state, step_kernel)
-            outputs = product[:, 4 * units :] + output_bias
+            merged = product(state, step_kernel, precision)
+            outputs = merged[:, 4 * units :] + output_bias
             oldest = tf.equal(slots, t % window)
             value, key = tf.split(outputs, 2, axis=1)
             values, keys = tf.where(oldest, value, values), tf.where(oldest, key, keys)
             written = _write(arrays, t, (state, carry, gates, query, outputs, shares))
-            return t + 1, product[:, : 4 * units], carry, values, keys, *written
+            return t + 1, merged[:, : 4 * units], carry, values, keys, *written
 
         arrays = _arrays(time, 2 * units, units, 4 * units, units, 2 * units)
         arrays += (tf.TensorArray(tf.float32, time, element_shape=[window, None]),)
@@ -148,10 +153,9 @@ def attention(
                 d_outputs = tf.concat(
                     [upstream[t] + tf.gather(d_values, t % window), tf.gather(d_keys, t % window)], 1
                 )
-                d_product = tf.concat([d_recurrent, d_outputs], 1)
-                d_hidden, d_attended = tf.split(
-                    tf.matmul(d_product, step_kernel, transpose_b=True), 2, axis=1
-                )
+                d_merged = tf.concat([d_recurrent, d_outputs], 1)
+                d_state = product(d_merged, step_kernel, precision, transpose_b=True)
+                d_hidden, d_attended = tf.split(d_state, 2, axis=1)
                 value, key = tf.split(overwritten[t], 2, axis=1)
                 values, keys = tf.where(newest, value, values), tf.where(newest, key, keys)
                 share = shares[t]
@@ -163,7 +167,7 @@ def attention(
                 d_keys = tf.where(newest, 0.0, d_keys) + d_angles * score_weights
                 d_query = tf.reduce_sum(d_angles, 0) * score_weights
                 d_scores += tf.reduce_sum(d_score * angles, 0)
-                d_carry_hidden = tf.matmul(d_query, query_kernel, transpose_b=True)
+                d_carry_hidden = product(d_query, query_kernel, precision, transpose_b=True)
                 d_carry += d_carry_hidden[:, :units]
                 d_hidden += d_carry_hidden[:, units:]
                 d_drive, d_carry = _lstm_step_gradient(gates[t], carries[t], before[t], d_hidden, d_carry)
@@ -178,9 +182,9 @@ def attention(
             d_next = tf.concat([d_drives[1:], tf.zeros_like(d_drives[:1])], 0)
             return (
                 d_drives,
-                _over_all_steps(states, tf.concat([d_next, d_outputs], -1)),
+                _over_all_steps(states, tf.concat([d_next, d_outputs], -1), precision),
                 tf.reduce_sum(d_outputs, [0, 1]),
-                _over_all_steps(tf.concat([carries, states[..., :units]], -1), d_queries),
+                _over_all_steps(tf.concat([carries, states[..., :units]], -1), d_queries, precision),
                 tf.reduce_sum(d_queries, [0, 1]),
                 tf.reduce_sum(d_scores, 0),
             )
@@ -247,7 +251,7 @@ def _shifted(steps: Tensor, by: int = 1) -> Tensor:
     return padded[: tf.shape(steps)[0]]
 
 
-def _over_all_steps(inputs: Tensor, d_outputs: Tensor) -> Tensor:
+def _over_all_steps(inputs: Tensor, d_outputs: Tensor, precision: str) -> Tensor:
     # The gradient of a kernel: inputs [time, batch, n], d_outputs [time, batch, m] → [n, m].
     flat = [tf.reshape(steps, [-1, steps.shape[-1]]) for steps in (inputs, d_outputs)]
-    return tf.matmul(flat[0], flat[1], transpose_a=True)
+    return product(flat[0], flat[1], precision, transpose_a=True)

@@ -1,23 +1,25 @@
-"""A training run's folder: what is trained, its checkpoints and its learning curves.
+"""A training run's folder, local or in a bucket: what is trained, its checkpoints and its learning curve.
 
 RUN/run.json            configuration, hyperparameters, seed and the corpus it learns from
-RUN/train/, RUN/eval/   TensorBoard logs; the newest checkpoints lie in train/
-RUN/best/               the checkpoint with the lowest held-out loss
+RUN/checkpoints/        the newest, and the one with the lowest held-out loss: `kakeai.model.checkpoints`
 RUN/curves.jsonl        the figures of every evaluation, one line each
+RUN/train/, RUN/eval/   the same for TensorBoard
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
 from kakeai.errors import KakeaiError
+from kakeai.model import checkpoints, learning_curve
 from kakeai.model.configs import Config, config_named
 from kakeai.model.network import MelodyRnn
 from kakeai.storage import write_whole
 
-KEPT_CHECKPOINTS = 10  # Magenta's --num_checkpoints
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Run:
         seed: Of initial weights, dropout and the order of the melodies.
         corpus: What it learns from: `fingerprint`, `num_files`, `num_training_melodies`, `num_eval_melodies`.
         warm_start: SHA-256 of the bundle that it starts from, empty for none.
+        mixed_precision: What products are computed in, `bfloat16` or `float16`; empty for float32.
     """
 
     config: str
@@ -37,6 +40,7 @@ class Run:
     seed: int
     corpus: dict[str, str | int]
     warm_start: str = ""
+    mixed_precision: str = ""
 
     def model(self) -> MelodyRnn:
         """Return the untrained model."""
@@ -47,42 +51,60 @@ class Run:
         return config_named(self.config, self.hparams)
 
 
-def begin(run_dir: Path, run: Run) -> None:
+def begin(run_dir: "Path | CloudPath", run: Run) -> None:
     """Note in `run_dir` what is trained there.
 
     Raises:
         KakeaiError: Something else is trained there already.
     """
-    if (run_dir / "run.json").exists() and (earlier := read(run_dir)) != run:
+    if (run_dir / "run.json").exists():
+        earlier = read(run_dir)
         differs = [name for name, value in asdict(run).items() if value != getattr(earlier, name)]
-        raise KakeaiError(
-            f"{run_dir} holds a training with another {' and '.join(differs)}; give a new --run-dir, or remove it"
-        )
+        if differs:
+            raise KakeaiError(
+                f"{run_dir} holds a training with another {' and '.join(differs)}; "
+                "give a new --run-dir, or remove it"
+            )
+        return
     write_whole(run_dir / "run.json", json.dumps(asdict(run), indent=1).encode())
 
 
-def read(run_dir: Path) -> Run:
+def read(run_dir: "Path | CloudPath") -> Run:
     """Return what is trained in `run_dir`.
 
     Raises:
         KakeaiError: Nothing was trained there.
     """
+    path = run_dir / "run.json"
     try:
-        return Run(**json.loads((run_dir / "run.json").read_text()))
+        return Run(**json.loads(path.read_text()))
     except FileNotFoundError:
         raise KakeaiError(f"{run_dir} holds no training; make one with `kakeai train`") from None
     except (ValueError, TypeError) as error:
-        raise KakeaiError(f"{run_dir / 'run.json'} cannot be read: {error}") from None
+        raise KakeaiError(f"{path} cannot be read: {error}") from None
 
 
-def curves(run_dir: Path) -> list[dict]:
+def curves(run_dir: "Path | CloudPath") -> list[dict]:
     """Return the evaluations so far: `step`, and the figures of `train` and `eval`."""
     path = run_dir / "curves.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
 
-def load_model(run_dir: Path, step: int | None = None) -> tuple[MelodyRnn, int]:
+def write_curves(run_dir: "Path | CloudPath", curve: Sequence[dict]) -> None:
+    """Write the evaluations so far."""
+    write_whole(run_dir / "curves.jsonl", "".join(json.dumps(point) + "\n" for point in curve).encode())
+
+
+def copy_best(run_dir: "Path | CloudPath", destination: Path) -> None:
+    """Make the folder `destination` a run that can be read, with the best checkpoint alone."""
+    step = _best_step(run_dir)
+    checkpoints.save(destination, step, checkpoints.load(run_dir, step))
+    for name in ("curves.jsonl", "run.json"):
+        write_whole(destination / name, (run_dir / name).read_bytes())
+
+
+def load_model(run_dir: "Path | CloudPath", step: int | None = None) -> tuple[MelodyRnn, int]:
     """Return the model of a checkpoint and the steps it was trained for.
 
     Args:
@@ -93,33 +115,20 @@ def load_model(run_dir: Path, step: int | None = None) -> tuple[MelodyRnn, int]:
         KakeaiError: There is no such checkpoint.
     """
     run = read(run_dir)
-    newest = tf.train.get_checkpoint_state(str(run_dir / "train"))
-    best = tf.train.latest_checkpoint(str(run_dir / "best"))
-    kept = {_step_of(path): path for path in (newest.all_model_checkpoint_paths if newest else [])}
-    if best:
-        kept.setdefault(_step_of(best), best)
-    if step is None and kept:
-        step = _step_of(best) if best else max(kept)
-    if step not in kept:
-        steps = ", ".join(map(str, sorted(kept)))
-        raise KakeaiError(
-            f"{run_dir} has no checkpoint of step {step}; it has {steps}"
-            if kept
-            else f"{run_dir} has no checkpoint yet; train a little longer"
-        )
+    if step is None:
+        step = _best_step(run_dir)
+    elif step not in (kept := checkpoints.steps(run_dir)):
+        steps = ", ".join(map(str, kept)) or "none yet"
+        raise KakeaiError(f"{run_dir} has no checkpoint of step {step}; it has {steps}")
     model = run.model()
-    restored = tf.train.Checkpoint(model=variables_of(model)).restore(kept[step]).expect_partial()
-    restored.assert_existing_objects_matched()
+    checkpoints.assign(checkpoints.load(run_dir, step), {"model": model.variables})
     return model, step
 
 
-def variables_of(model: MelodyRnn) -> list[tf.Variable]:
-    """Return what a checkpoint keeps of a model: all its variables, in the order of its layers.
-
-    TensorFlow does not see the layers that a Keras model holds in a list; so the variables are named one by one.
-    """
-    return [variable.value for variable in model.variables]
-
-
-def _step_of(checkpoint: str) -> int:
-    return int(checkpoint.rsplit("-", 1)[1])
+def _best_step(run_dir: "Path | CloudPath") -> int:
+    # Of the lowest held-out loss, or the newest where nothing was evaluated.
+    kept = checkpoints.steps(run_dir)
+    if not kept:
+        raise KakeaiError(f"{run_dir} has no checkpoint yet; train a little longer")
+    evaluated = [point for point in curves(run_dir) if point["step"] in kept]
+    return learning_curve.best(evaluated)["step"] if evaluated else kept[-1]

@@ -1,19 +1,21 @@
-"""One training step, one evaluation, and checkpoints between them."""
+"""One training step and one evaluation, shared among cores, GPUs and machines."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kakeai.errors import KakeaiError
+from kakeai.model import checkpoints
 from kakeai.model.batches import Batch
 from kakeai.model.configs import Config
 from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.figures import count, cross_entropy
 from kakeai.model.network import MelodyRnn
-from kakeai.model.run import KEPT_CHECKPOINTS, variables_of
+from kakeai.model.precision import LossScale
+from kakeai.model.workers import Workers
 from kakeai.processors import usable_processors
 
 ADAM_EPSILON = 1e-8  # TensorFlow's default, which Magenta trains with; Keras's is 1e-7
@@ -25,30 +27,57 @@ BATCH = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
 
 
 class Trainer:
-    """Optimises a model, starting from the newest checkpoint of its run if there is one.
+    """Optimises a model.
 
     Loss, optimiser and clipping are Magenta's (`magenta/models/shared/events_rnn_graph.py`): mean cross-entropy over
     the steps that count, Adam, and each gradient clipped by its own norm.
 
-    A batch is divided among the cores, since XLA runs a loop on one of them; each width of a batch is compiled anew.
+    A batch is divided by rows: among the workers, and each one's share among its GPUs, or among its cores, since XLA
+    runs a loop on one of them. Summed gradients are the same however it is divided. Each width of a batch is compiled
+    anew.
     """
 
-    def __init__(self, config: Config, seed: int, run_dir: Path, start: MelodyRnn | None = None) -> None:
-        """Build model and optimiser, and restore them; a new run begins with the weights of `start`, if given."""
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        start: MelodyRnn | None = None,
+        mixed_precision: str = "",
+        devices: Sequence[str] = (),
+        workers: Workers | None = None,
+    ) -> None:
+        """Build model and optimiser.
+
+        Args:
+            config: Configuration and hyperparameters.
+            seed: Of initial weights and dropout.
+            start: Model whose weights to begin with.
+            mixed_precision: What products are computed in, see `kakeai.model.precision`; empty for float32.
+            devices: That share a batch, by their TensorFlow names, such as GPU:0; none for the cores.
+            workers: Processes that share it; by default this one is alone.
+
+        Raises:
+            KakeaiError: More of them than a batch has melodies.
+        """
         self.model = MelodyRnn(config, seed)
         if start is not None:
             self.model.set_weights(start.get_weights())
-        self._seed, self._num_parts = seed, _num_parts(config.hparams.batch_size)
+        self._seed, self._precision = seed, mixed_precision
         self._encoding = encoding_of(config)
+        self._workers = workers or Workers()
+        self._shares = _shares(config.hparams.batch_size, self._workers, devices)
         self._optimizer = keras.optimizers.Adam(config.hparams.learning_rate, epsilon=ADAM_EPSILON)
         self._optimizer.build(self.model.trainable_variables)
+        self._scale = LossScale() if mixed_precision == "float16" else None
         self._step = tf.Variable(tf.zeros([], tf.int64))
-        checkpoint = tf.train.Checkpoint(
-            model=variables_of(self.model), optimizer=self._optimizer, step=self._step
-        )
-        self._newest = tf.train.CheckpointManager(checkpoint, str(run_dir / "train"), KEPT_CHECKPOINTS)
-        self._best = tf.train.CheckpointManager(checkpoint, str(run_dir / "best"), max_to_keep=1)
-        self._newest.restore_or_initialize()
+        self._counts_so_far = tf.Variable(tf.zeros([6]))
+        self._variables = {
+            "step": [self._step],
+            "counts": [self._counts_so_far],
+            "model": self.model.variables,
+            "optimizer": self._optimizer.variables,
+            "loss_scale": self._scale.variables if self._scale else [],
+        }
         compiled = max(config.hparams.rnn_layer_sizes) >= COMPILED_UNITS
         self._run_gradients = tf.function(self._gradients, autograph=False, jit_compile=compiled)
         self._run_counts = tf.function(self._counts, autograph=False, jit_compile=compiled)
@@ -58,56 +87,89 @@ class Trainer:
         """Training steps done, those before an interruption counted in."""
         return int(self._step)
 
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All that training needs to go on."""
+        return checkpoints.state_of(self._variables)
+
+    def restore(self, state: checkpoints.State) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            KakeaiError: It is that of another training.
+        """
+        checkpoints.assign(state, self._variables)
+
     def train(self, batch: Batch) -> np.ndarray:
         """Do one step; return its counts, see `kakeai.model.figures.count`."""
         return self._train(tf.constant(batch.melody), tf.constant(batch.length)).numpy()
+
+    def take_counts(self) -> np.ndarray:
+        """Return the counts of all steps since this was last called."""
+        counts = self._counts_so_far.numpy()
+        self._counts_so_far.assign(np.zeros_like(counts))
+        return counts
 
     def evaluate(self, batch: Batch) -> np.ndarray:
         """Return the counts of a batch, see `kakeai.model.figures.count`."""
         return self._evaluate(tf.constant(batch.melody), tf.constant(batch.length)).numpy()
 
-    def save(self, is_best: bool) -> None:
-        """Write a checkpoint, whole or not at all; also as the best so far if it is."""
-        self._newest.save(checkpoint_number=self._step)
-        if is_best:
-            self._best.save(checkpoint_number=self._step)
-
     @tf.function(input_signature=BATCH, autograph=False)
     def _train(self, melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         kept = self._draw_kept(tf.shape(melody)[1] - 1, tf.shape(melody)[0])
-        parts = [
-            self._run_gradients(*self._encode(melody[i]), length[i], [layer[:, i] for layer in kept])
-            for i in self._parts()
-        ]
-        counts, gradients = (list(results) for results in zip(*parts, strict=True))
-        steps = tf.cast(tf.reduce_sum(length - 1), tf.float32)
-        means = [tf.add_n(shares) / steps for shares in zip(*gradients, strict=True)]
-        self._optimizer.apply(self._clipped(means), self.model.trainable_variables)
+        num_steps = tf.cast(tf.reduce_sum(length - 1), tf.float32)
+        # Gradients of the sum are large enough as they are, but for float16.
+        factor = self._scale.value / num_steps if self._scale else tf.constant(1.0)
+        counts, gradients = [], []
+        for rows, device in self._shares:
+            with tf.device(device):
+                encoded = self._encode(melody[rows])
+                results = self._run_gradients(
+                    *encoded, length[rows], [layer[:, rows] for layer in kept], factor
+                )
+            counts.append(results[0])
+            gradients.append(results[1])
+        sums = [tf.add_n(counts), *(tf.add_n(shares) for shares in zip(*gradients, strict=True))]
+        total, *gradients = self._workers.sums(sums)
+        means = [gradient / (factor * num_steps) for gradient in gradients]
+
+        def update() -> None:
+            self._optimizer.apply(self._clipped(means), self.model.trainable_variables)
+
+        if self._scale:
+            self._scale.apply(means, update)
+        else:
+            update()
         self._step.assign_add(1)
-        return tf.add_n(counts)
+        self._counts_so_far.assign_add(total)
+        return total
 
     @tf.function(input_signature=BATCH, autograph=False)
     def _evaluate(self, melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        parts = [self._run_counts(*self._encode(melody[i]), length[i]) for i in self._parts()]
-        return tf.add_n(parts)
+        counts = []
+        for rows, device in self._shares:
+            with tf.device(device):
+                counts.append(self._run_counts(*self._encode(melody[rows]), length[rows]))
+        return self._workers.sums([tf.add_n(counts)])[0]
 
     def _gradients(
-        self, inputs: tf.Tensor, labels: tf.Tensor, length: tf.Tensor, kept: list[tf.Tensor]
+        self,
+        inputs: tf.Tensor,
+        labels: tf.Tensor,
+        length: tf.Tensor,
+        kept: list[tf.Tensor],
+        factor: tf.Tensor,
     ) -> tuple[tf.Tensor, Sequence[Any]]:
-        # Counts, and the gradients of the summed cross-entropy.
+        # Counts, and the gradients of the summed cross-entropy times `factor`.
         counted = tf.sequence_mask(length - 1, tf.shape(labels)[1], tf.float32)
         with tf.GradientTape() as tape:
-            logits = self.model(inputs, kept=kept)
-            entropy = tf.reduce_sum(cross_entropy(logits, labels) * counted)
+            logits = self.model(inputs, kept=kept, precision=self._precision)
+            entropy = tf.reduce_sum(cross_entropy(logits, labels) * counted) * factor
         gradients = tape.gradient(entropy, self.model.trainable_variables)
         return count(logits, labels, length - 1, self._encoding.no_event_label), gradients
 
     def _counts(self, inputs: tf.Tensor, labels: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         return count(self.model(inputs), labels, length - 1, self._encoding.no_event_label)
-
-    def _parts(self) -> list[slice]:
-        # A batch is sorted by length; every so manieth row gives each core the same work.
-        return [slice(first, None, self._num_parts) for first in range(self._num_parts)]
 
     def _clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         # Each by its own norm; but what an LSTM's inputs and its state are multiplied with is one variable in Magenta.
@@ -135,9 +197,16 @@ class Trainer:
         return self._encoding.encode(squashed)
 
 
-def _num_parts(batch_size: int) -> int:
-    # How many programs share a batch: one on a GPU, else as many as there are cores to run them.
-    if tf.config.list_physical_devices("GPU"):
-        return 1
-    most = max(1, min(usable_processors(), batch_size // ROWS_A_CORE))
-    return max(parts for parts in range(1, most + 1) if batch_size % parts == 0)
+def _shares(batch_size: int, workers: Workers, devices: Sequence[str]) -> list[tuple[slice, str | None]]:
+    # Which rows of a batch this process computes, and where. A batch is sorted by length: every so manieth row makes
+    # shares of the same work.
+    own_rows = batch_size // workers.count
+    places = list(devices) or [None] * max(1, min(usable_processors(), own_rows // ROWS_A_CORE))
+    num_shares = workers.count * len(places)
+    if num_shares > batch_size:
+        raise KakeaiError(
+            f"a batch of {batch_size} melodies cannot be shared by {num_shares}; raise batch_size in --hparams"
+        )
+    return [
+        (slice(workers.index + workers.count * i, None, num_shares), place) for i, place in enumerate(places)
+    ]

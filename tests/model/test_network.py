@@ -50,14 +50,14 @@ def test_all_steps_at_once_equal_one_after_another(kind, compiled):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_two_training_steps_equal_magentas(name, tmp_path, monkeypatch):
+def test_two_training_steps_equal_magentas(name, monkeypatch):
     config = config_named(name, HPARAMS + (",attn_length=9" if name == "attention_rnn" else ""))
     rng = np.random.default_rng(1)
     melodies = [
         np.where(rng.random(length) < 0.4, rng.integers(55, 75, length), -2).astype(np.int8)
         for length in (40, 33, 40, 21, 17, 38)
     ]
-    trainer = Trainer(config, 0, tmp_path)
+    trainer = Trainer(config, 0)
     theirs = magenta_training(config, melodies, magenta_weights(trainer.model), monkeypatch)
     for expected_loss, expected in theirs:
         counts = trainer.train(pad(melodies, [48], 6))

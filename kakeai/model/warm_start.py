@@ -1,0 +1,73 @@
+"""Where a training can begin instead of at random: a bundle on this machine, in a bucket, or in a model store."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kakeai.errors import KakeaiError
+from kakeai.storage import location
+
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
+
+    from kakeai.model.network import MelodyRnn
+
+
+def read_start(place: str, config: str | None, hparams: str) -> "tuple[MelodyRnn, str]":
+    """Return the model of a bundle, and the bundle's SHA-256.
+
+    Args:
+        place: A `.mag` file, or a version's folder in a model store; local or gs://.
+        config: Name of the configuration that is asked for, None for the bundle's.
+        hparams: Changes to the bundle's hyperparameters that are asked for, in Magenta's syntax.
+
+    Raises:
+        KakeaiError: There is no such bundle, or what is asked for is of another architecture.
+    """
+    from kakeai.model.bundle import read_bundle
+
+    with _on_this_machine(bundle_at(place)) as path:
+        model = read_bundle(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if config and config != model.config.name:
+        raise KakeaiError(f"{place} holds a {model.config.name} model, not {config}; leave --config out")
+    asked = model.config.hparams.parse(hparams)
+    for name in ("rnn_layer_sizes", "attn_length"):
+        own, other = getattr(model.config.hparams, name), getattr(asked, name)
+        if own != other:
+            own, other = (list(v) if isinstance(v, tuple) else v for v in (own, other))
+            raise KakeaiError(f"{place} has {name} {own}, not {other}; leave {name} out of --hparams")
+    return model, digest
+
+
+def bundle_at(place: str) -> "Path | CloudPath":
+    """Return the bundle's file: `place`, or the only one in that folder or in its assets.extra.
+
+    Raises:
+        KakeaiError: There is none, or there are several.
+    """
+    path = location(place)
+    if path.is_file():
+        return path
+    found = [] if not path.is_dir() else [*path.glob("*.mag"), *path.glob("assets.extra/*.mag")]
+    if len(found) != 1:
+        raise KakeaiError(
+            f"there is {'more than one' if found else 'no'} bundle {place}; give the path of a .mag file"
+        )
+    return found[0]
+
+
+@contextmanager
+def _on_this_machine(bundle: "Path | CloudPath") -> Iterator[Path]:
+    # With NAME.hparams beside it, if there is one.
+    if isinstance(bundle, Path):
+        yield bundle
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for remote in (bundle, bundle.with_suffix(".hparams")):
+            if remote.is_file():
+                Path(folder, remote.name).write_bytes(remote.read_bytes())
+        yield Path(folder, bundle.name)
