@@ -56,14 +56,14 @@ class Workers:
         return cls(len(members), index, tf.distribute.MultiWorkerMirroredStrategy(resolver))
 
     def sums(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Return the sums over all processes of float32 tensors, each of a shape that is known."""
+        """Return the sums over all processes of float32 tensors."""
         if self._strategy is None:
             return list(tensors)
         # One message for all of them.
         flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
         total = self._strategy.run(_sum, args=(flat,))
-        parts = tf.split(total, [tensor.shape.num_elements() for tensor in tensors])
-        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+        parts = tf.split(total, tf.stack([tf.size(tensor) for tensor in tensors]), num=len(tensors))
+        return [tf.reshape(part, tf.shape(tensor)) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def _sum(values: tf.Tensor) -> tf.Tensor:
