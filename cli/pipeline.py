@@ -19,7 +19,7 @@ from cli.rules import (
 from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
 from kakeai.model.learning_curve import PATIENCE
 
-app = typer.Typer(help="All six stages as one Kubeflow pipeline.", no_args_is_help=True)
+app = typer.Typer(help="All seven stages as one Kubeflow pipeline.", no_args_is_help=True)
 
 
 @app.command("run")

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 # The screen itself, whatever stands for sys.stdout while a pipeline's own output goes to its log.
 console = Console(file=sys.stdout, highlight=False)
 
-STAGES = ("ingest", "convert", "train", "evaluate", "bundle", "release")
+STAGES = ("survey", "ingest", "convert", "train", "evaluate", "bundle", "release")
 
 # How a stage's figures read, in the order in which people ask; names are those of `components`.
 WORDS = {
+    "sentence": "{}",
     "files": "{:,} files read",
     "sequences": "{:,} sequences",
     "rejected": "{:,} rejected",

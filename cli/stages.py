@@ -1,4 +1,4 @@
-"""The six stages as commands, and the corpora to try them with."""
+"""The seven stages as commands, and the corpora to try them with."""
 
 import time
 from pathlib import Path
@@ -28,7 +28,7 @@ corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_h
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the `kakeai` command."""
     app.add_typer(corpus_app, name="corpus")
-    for stage in (ingest, convert, train, evaluate, bundle, release):
+    for stage in (survey, ingest, convert, train, evaluate, bundle, release):
         app.command()(stage)
 
 
@@ -51,6 +51,42 @@ def corpus_oneills(
     with stage_bar() as bar:
         count = oneills(directory, tunes, lambda done, total: bar.show("corpus", done, total))
     console.print(f"{count:,} tunes of O'Neill's Music of Ireland in {directory}")
+
+
+def survey(
+    corpus: Annotated[
+        str, typer.Argument(help="Folder (searched through), .zip or .tar of MIDI files, or gs://…")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the manifest.")],
+    store: Annotated[str, typer.Option(help="The model store to compare with; none by default.")] = "",
+    model: Annotated[str, typer.Option(help="Name of the model in it.")] = "kakeai",
+    allow_shrink: Annotated[
+        bool,
+        typer.Option(help="Take a corpus that has lost more than half of the files of the model in service."),
+    ] = False,
+    num_shards: Annotated[
+        int | None, typer.Option(help="Parts to read it in; as many as pay by default.", min=1)
+    ] = None,
+) -> None:
+    """What is in a corpus, and what is new or gone since the model in service was trained on it.
+
+    Example: kakeai survey gs://my-bucket/midi --store gs://my-bucket/store --output work/survey
+    """
+    from components.survey import survey as run
+
+    begun = time.monotonic()
+    with stage_bar() as bar:
+        result = run(
+            corpus,
+            output,
+            store,
+            model,
+            None,
+            allow_shrink,
+            num_shards,
+            lambda done, total: bar.show("survey", done, total),
+        )
+    show_stage("survey", {"sentence": result.sentence, "seconds": time.monotonic() - begun})
 
 
 def ingest(

@@ -1,22 +1,23 @@
 """Ingest: MIDI files, MusicXML and ABC → shards of NoteSequences, and a list of what could not be read."""
 
-import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from kfp.dsl import Artifact, Output
+from kfp.dsl import Artifact, Input, Output
 
-from components.corpus_files import MUSIC_SUFFIXES, CorpusFile, UnreadableError, corpus_files, corpus_name
+from components.contents import Content, contents
+from components.corpus_files import Corpus, as_text
 from components.file_reading import FileReading, FileToRead
 from components.kubeflow import component
 from components.ledger import DUPLICATE, LEDGER, READ, REJECTED, REPAIRED, FileRow
 from components.reading_processes import ReadingProcesses
+from components.survey import read_survey, survey
 from kakeai.errors import KakeaiError
+from kakeai.manifest import MANIFEST, read_manifest
 from kakeai.model.tfrecord import write_records
 from kakeai.music.midi.batch import BATCH_BYTES
 from kakeai.processors import usable_processors
@@ -53,74 +54,100 @@ def ingest(
     num_processes: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> IngestResult:
-    """Read one shard of a corpus: of its files, sorted, every `num_shards`-th from number `shard` on.
+    """Survey a corpus, and read one shard of it; see `survey` and `ingest_shard`.
+
+    Raises:
+        KakeaiError: As these.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
+        manifest = Path(aside, "survey")
+        survey(corpus, manifest, num_shards=num_shards)
+        return ingest_shard(manifest, output, shard, num_processes, on_progress)
+
+
+def ingest_shard(
+    manifest: Path,
+    output: Path,
+    shard: int = 0,
+    num_processes: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> IngestResult:
+    """Read those files of a corpus that a manifest gives to one shard.
 
     `output` gets `note_sequences-SSSSS-of-NNNNN.tfrecord`, which Magenta reads; `ledger.jsonl`, what became of
     each file (see `components.ledger`); `rejected.jsonl`, a row of path, reason and bytes for each thing that
     could not be read; and `ingest.json`, the counts. It appears whole or not at all.
 
     Args:
-        corpus: Folder with .mid, .midi, .xml, .musicxml, .mxl and .abc files at any depth, also inside zip
-            and tar archives; or one such file; local, or a gs:// address.
+        manifest: Folder that `survey` wrote.
         output: Folder to write; one that is there is replaced.
         shard: From 0 on.
-        num_shards: How many there are.
         num_processes: How many read side by side; by default one for each core. The result is the same.
         on_progress: Called with files done and files in all.
 
     Raises:
-        KakeaiError: No such corpus, one without music, or no such shard.
+        KakeaiError: No manifest, no such shard, a file that is not the one of the manifest, or a bucket that
+            does not answer.
     """
-    if not 0 <= shard < num_shards:
-        raise KakeaiError(f"shard {shard} of {num_shards} does not exist; shards count from 0")
+    surveyed = read_survey(manifest)
+    if not 0 <= shard < surveyed.num_shards:
+        raise KakeaiError(f"shard {shard} of {surveyed.num_shards} does not exist; shards count from 0")
+    corpus = Corpus(surveyed.corpus)
+    total = sum(row.shard == shard for row in read_manifest(manifest / MANIFEST))
+    mine = (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
-        ExitStack() as archives,
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
-        ReadingProcesses(corpus_name(corpus), num_processes or usable_processors()) as processes,
+        ReadingProcesses(corpus.name, num_processes or usable_processors()) as processes,
     ):
-        all_files = corpus_files(corpus, archives)
-        if not all_files:
-            raise KakeaiError(f"{corpus} has no music: no {', '.join(MUSIC_SUFFIXES)} file and no archive")
-        mine = all_files[shard::num_shards]
         folder = Path(aside, "shard")
         folder.mkdir()
         result = IngestResult()
         sequences = _write_down(
-            processes.read(_batches(mine)), folder, result, lambda done: on_progress(done, len(mine))
+            processes.read(_batches(contents(corpus, mine))),
+            folder,
+            result,
+            lambda done: on_progress(done, total),
         )
-        write_records(folder / f"note_sequences-{shard:05d}-of-{num_shards:05d}.tfrecord", sequences)
-        info = {**asdict(result), "shard": shard, "num_shards": num_shards}
+        write_records(folder / f"note_sequences-{shard:05d}-of-{surveyed.num_shards:05d}.tfrecord", sequences)
+        info = {**asdict(result), "shard": shard, "num_shards": surveyed.num_shards}
         (folder / INFO).write_text(json.dumps(info, indent=1) + "\n")
         replace_folder(folder, output)
     return result
 
 
-def _batches(files: Sequence[CorpusFile]) -> Iterator[tuple[list[FileToRead], list[FileRow]]]:
-    """Open the files one by one; yield those to read, with a row for each of all, as its bytes alone tell."""
-    first_with: dict[bytes, str] = {}  # SHA-256 → path
+def _batches(files: Iterable[Content]) -> Iterator[tuple[list[FileToRead], list[FileRow]]]:
+    """Yield the files to read, with a row for each of all, as its bytes alone tell."""
     to_read: list[FileToRead] = []
     rows: list[FileRow] = []
     size = 0
     for file in files:
-        try:
-            content = file.read()
-        except UnreadableError as error:
-            rows.append(FileRow(file.path, error.size, None, REJECTED, str(error)))
-            continue
-        sha256 = hashlib.sha256(content)
-        earlier = first_with.setdefault(sha256.digest(), file.path)
-        if earlier == file.path:
-            rows.append(FileRow(file.path, len(content), sha256.hexdigest(), READ))
-            to_read.append(FileToRead(file.path, content))
-            size += len(content)
-        else:
-            reason = f"{earlier} has the same content"
-            rows.append(FileRow(file.path, len(content), sha256.hexdigest(), DUPLICATE, reason))
+        row = _unread(file)
+        rows.append(row)
+        if file.content is not None:
+            to_read.append(FileToRead(row.file, file.content))
+            size += len(file.content)
         if size >= BATCH_BYTES or len(rows) >= BATCH_FILES:
             yield to_read, rows
             to_read, rows, size = [], [], 0
     yield to_read, rows
+
+
+def _unread(file: Content) -> FileRow:
+    verdict, reason = READ, ""
+    if file.row.same_as:
+        verdict, reason = DUPLICATE, f"{as_text(file.row.same_as)} has the same content"
+    elif file.content is None:
+        verdict, reason = REJECTED, file.complaint
+    return FileRow(
+        as_text(file.row.file),
+        file.row.bytes,
+        file.sha256 or None,
+        verdict,
+        reason,
+        position=file.row.position,
+    )
 
 
 def _write_down(
@@ -165,18 +192,20 @@ def _judged(row: FileRow, reading: FileReading) -> FileRow:
 
 
 @component
-def ingest_component(
-    corpus: str, shard: int, num_shards: int, corpus_fingerprint: str, note_sequences: Output[Artifact]
-) -> NamedTuple("IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]):  # type: ignore
-    """Read one shard of a corpus; `corpus_fingerprint` is there for KFP's cache, to see a corpus change."""
+def ingest_component(manifest: Input[Artifact], shard: int, note_sequences: Output[Artifact]) -> NamedTuple(
+    "IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]
+):  # type: ignore
+    """Read one shard of a corpus."""
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.ingest import ingest
+    from components.ingest import ingest_shard
     from components.stage import stage
 
     with stage("ingest") as running:
-        result = ingest(corpus, Path(note_sequences.path), shard, num_shards, on_progress=running.progress)
+        result = ingest_shard(
+            Path(manifest.path), Path(note_sequences.path), shard, on_progress=running.progress
+        )
         note_sequences.metadata.update(asdict(result))
         running.figures.update(
             shard=shard,

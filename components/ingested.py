@@ -1,9 +1,10 @@
 """The folders that ingest wrote, as one corpus: its files in their order, and their NoteSequences."""
 
+import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,17 +48,14 @@ class Ingested:
             KakeaiError: A damaged folder.
         """
         first_with: dict[bytes, str] = {}  # by SHA-256: the path
-        for side_by_side in zip_longest(*map(_files, self._folders)):
-            for file in filter(None, side_by_side):
-                digest = file.row.sha256
-                first = (
-                    first_with.setdefault(bytes.fromhex(digest), file.row.file) if digest else file.row.file
-                )
-                if first == file.row.file:
-                    yield file
-                    continue
-                reason = f"{first} has the same content"
-                yield IngestedFile(replace(file.row, verdict=DUPLICATE, reason=reason, sequences=0), [])
+        for file in heapq.merge(*map(_files, self._folders), key=lambda file: file.row.position):
+            digest = file.row.sha256
+            first = first_with.setdefault(bytes.fromhex(digest), file.row.file) if digest else file.row.file
+            if first == file.row.file:
+                yield file
+                continue
+            reason = f"{first} has the same content"
+            yield IngestedFile(replace(file.row, verdict=DUPLICATE, reason=reason, sequences=0), [])
 
 
 def _read_info(folder: Path) -> dict[str, Any]:

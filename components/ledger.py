@@ -21,10 +21,11 @@ class FileRow:
     Attributes:
         file: Its path in the corpus.
         bytes: Its size, as far as it is known.
-        sha256: Of its content, in hex; None where the content could not be had.
+        sha256: Of its content, in hex; None where the content could not be had, or repeats an earlier file's.
         verdict: READ, REPAIRED, REJECTED or DUPLICATE.
         reason: A sentence that says why it, or a tune of a tunebook, was not simply read; else empty.
         sequences: NoteSequences that came out of it.
+        position: Its place in the corpus, from 0, whoever read it.
     """
 
     file: str
@@ -33,6 +34,7 @@ class FileRow:
     verdict: str
     reason: str = ""
     sequences: int = 0
+    position: int = 0
 
     def as_line(self) -> str:
         """Return the row as a line of `ledger.jsonl`."""

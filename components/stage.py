@@ -21,7 +21,7 @@ class Stage:
     """A stage that runs.
 
     Attributes:
-        name: One of the six.
+        name: One of the seven.
         figures: What it will report in the end, by name.
     """
 

@@ -13,7 +13,7 @@ from kfp.dsl import Artifact, Model
 from components.bundle import bundle_component
 from components.convert import convert_component
 from components.evaluate import evaluate_component
-from components.ingest import ingest_component
+from components.ingest_corpus import ingest_component
 from components.release import release_component
 from components.train import train_component
 from kakeai.model.learning_curve import PATIENCE

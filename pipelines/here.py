@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from typing import Any, TextIO
 
 from kfp import local
 
-from components.corpus_files import UnreadableError, corpus_files
 from components.evaluate import REPORT
 from components.stage import FINISHED, PROGRESS, REFUSED
+from components.survey import survey
 from kakeai.errors import KakeaiError
 from kakeai.model.warm_start import bundle_at
 from kakeai.processors import usable_processors
@@ -124,19 +125,14 @@ def run_here(
 
 
 def fingerprint_of(corpus: str) -> tuple[str, int]:
-    """Return a hash over the names and contents of a corpus's files, and how many there are.
+    """Return a hash over the contents of a corpus's files, and how many there are.
 
     Raises:
         KakeaiError: There is no such folder.
     """
-    digest = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        files = corpus_files(corpus, stack)
-        for file in files:
-            digest.update(file.path.encode(errors="surrogateescape") + b"\0")
-            with contextlib.suppress(UnreadableError):  # the ingest stage lists it with its reason
-                digest.update(hashlib.sha256(file.read()).digest())
-    return digest.hexdigest(), len(files)
+    with tempfile.TemporaryDirectory(prefix="kakeai-") as aside:
+        surveyed = survey(corpus, Path(aside, "survey"))
+    return surveyed.fingerprint, surveyed.num_files
 
 
 class _Reporter:

@@ -348,17 +348,18 @@ def test_progress_counts_up_to_all_pieces(note_sequences, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:You may be attemping:RuntimeWarning")
-def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
-    """Ingest, then convert, each in a process of its own."""
+def test_the_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
+    """Survey, ingest and convert, each in a process of its own."""
     from kfp import dsl, local
 
     from components.convert import convert_component
     from components.ingest import ingest_component
+    from components.survey import survey_component
 
     @dsl.pipeline
-    def both(corpus: str) -> dsl.Dataset:
-        with dsl.ParallelFor(items=[0]) as shard:
-            ingested = ingest_component(corpus=corpus, shard=shard, num_shards=1, corpus_fingerprint="")
+    def from_manifest(manifest: dsl.Input[dsl.Artifact], shards: list[int]) -> dsl.Dataset:
+        with dsl.ParallelFor(items=shards) as shard:
+            ingested = ingest_component(manifest=manifest, shard=shard)
         converted = convert_component(
             note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
             config="mono_rnn",
@@ -368,9 +369,17 @@ def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
         )
         return converted.outputs["dataset"]
 
+    @dsl.pipeline
+    def all_three(corpus: str) -> dsl.Dataset:
+        surveyed = survey_component(
+            corpus=corpus, store="", model="kakeai", recipe={}, allow_shrink=False, num_shards=2
+        )
+        outputs = surveyed.outputs
+        return from_manifest(manifest=outputs["manifest"], shards=outputs["shards"]).output
+
     monkeypatch.chdir(tmp_path)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
-    dataset = both(corpus=str(ireland)).output
+    dataset = all_three(corpus=str(ireland)).output
     info = read_dataset_info(tmp_path / dataset.path)
     assert (info.config, info.num_files, info.transpose) == ("mono_rnn", 30, "-1..1")
     assert (info.extraction["min_bars"], info.extraction["max_steps"]) == (4, 512)
@@ -379,6 +388,6 @@ def test_both_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
     stages = [
         json.loads(line.split("KAKEAI_STAGE ")[1]) for line in log.splitlines() if "KAKEAI_STAGE {" in line
     ]
-    assert [stage["stage"] for stage in stages] == ["ingest", "convert"]
-    assert [stage["files"] for stage in stages] == [30, 30]
+    assert [stage["stage"] for stage in stages] == ["survey", "ingest", "ingest", "convert"]
+    assert sum(stage["files"] for stage in stages[1:3]) == stages[3]["files"] == 30
     assert all(stage["seconds"] >= 0 for stage in stages)

@@ -4,14 +4,12 @@ import gzip
 import io
 import tarfile
 import zipfile
-from contextlib import ExitStack
 
-import cloudpathlib.cloudpath
 import pytest
-from cloudpathlib.local import LocalGSClient, local_gs_implementation
 
-from components import corpus_files as module
-from components.corpus_files import UnreadableError, corpus_files, corpus_name
+from components import archives, corpus_files
+from components.archives import Member, UnreadableError, is_archive
+from components.corpus_files import Corpus, as_text
 from kakeai.errors import KakeaiError
 
 CONTENT = {"a.mid": b"first", "deep/er/B.MIDI": b"second", "deep/c.abc": b"third"}
@@ -20,12 +18,15 @@ CONTENT = {"a.mid": b"first", "deep/er/B.MIDI": b"second", "deep/c.abc": b"third
 def read_all(corpus):
     """What can be read, and why the rest cannot."""
     contents, reasons = {}, {}
-    with ExitStack() as archives:
-        for file in corpus_files(str(corpus), archives):
+    place = Corpus(str(corpus))
+    for file in place.files():
+        alone = Member(file.path, file.size, lambda file=file: place.read(file.path, file.generation))
+        found = place.members(file.path, file.generation) if is_archive(file.path) else [alone]
+        for member in found:
             try:
-                contents[file.path] = file.read()
+                contents[as_text(member.path)] = member.read()
             except UnreadableError as error:
-                reasons[file.path] = str(error)
+                reasons[as_text(member.path)] = str(error)
     return contents, reasons
 
 
@@ -54,7 +55,7 @@ def test_a_folder_is_searched_through(tmp_path):
     assert contents == CONTENT
     assert list(contents) == sorted(CONTENT)
     assert reasons == {}
-    assert corpus_name(str(tmp_path)) == tmp_path.name
+    assert Corpus(str(tmp_path)).name == tmp_path.name
 
 
 def test_a_single_file_is_a_corpus(tmp_path):
@@ -98,7 +99,8 @@ def test_links_and_devices_in_an_archive_are_not_followed(tmp_path):
 
 
 def test_what_is_too_large_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(corpus_files, "MAX_FILE_BYTES", 1000)
     members = {"bomb.mid": bytes(1001), "fine.mid": bytes(1000)}
     for path in (zipped(tmp_path / "x.zip", members), tarred(tmp_path / "x.tar.gz", members, "w:gz")):
         contents, reasons = read_all(path)
@@ -109,7 +111,7 @@ def test_what_is_too_large_is_refused_unread(tmp_path, monkeypatch):
 
 
 def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1000)
     path = zipped(tmp_path / "x.zip", {"a.mid": bytes(5000)})
     honest, lie = (5000).to_bytes(4, "little"), (10).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(honest, lie))
@@ -120,7 +122,7 @@ def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("limit", ["MAX_ARCHIVE_MEMBERS", "MAX_ARCHIVE_BYTES"])
 def test_an_archive_without_end_is_read_up_to_the_limit(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(module, limit, {"MAX_ARCHIVE_MEMBERS": 3, "MAX_ARCHIVE_BYTES": 4000}[limit])
+    monkeypatch.setattr(archives, limit, {"MAX_ARCHIVE_MEMBERS": 3, "MAX_ARCHIVE_BYTES": 4000}[limit])
     members = {f"{index}.mid": bytes(700) for index in range(9)}
     for path in (zipped(tmp_path / "x.zip", members), tarred(tmp_path / "x.tar.xz", members, "w:xz")):
         contents, reasons = read_all(path)
@@ -129,7 +131,7 @@ def test_an_archive_without_end_is_read_up_to_the_limit(tmp_path, monkeypatch, l
 
 
 def test_a_header_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10_000)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 10_000)
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
         info = tarfile.TarInfo("a.mid")
         info.pax_headers = {"comment": "x" * 100_000}
@@ -193,19 +195,15 @@ def test_a_missing_corpus_is_said_plainly(tmp_path):
         read_all(tmp_path / "nowhere")
 
 
-def test_a_bucket_is_a_folder(monkeypatch):
-    monkeypatch.setitem(cloudpathlib.cloudpath.implementation_registry, "gs", local_gs_implementation)
-    try:
-        bucket = LocalGSClient.get_default_client().CloudPath("gs://tunes/ireland")
-        for name, content in CONTENT.items():
-            (bucket / name).write_bytes(content)
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            archive.writestr("d.mid", b"fourth")
-        (bucket / "more.zip").write_bytes(packed.getvalue())
-        assert read_all("gs://tunes/ireland") == ({**CONTENT, "more.zip/d.mid": b"fourth"}, {})
-        assert corpus_name("gs://tunes/ireland") == "ireland"
-        with pytest.raises(KakeaiError, match="there is no gs://tunes/scotland"):
-            read_all("gs://tunes/scotland")
-    finally:
-        LocalGSClient.reset_default_storage_dir()
+def test_a_bucket_is_a_folder(bucket, tmp_path):
+    tunes = bucket.folder()
+    for name, content in CONTENT.items():
+        bucket.put(f"{tunes}/ireland/{name}", content)
+    packed = zipped(tmp_path / "more.zip", {"d.mid": b"fourth"})
+    bucket.put(f"{tunes}/ireland/more.zip", packed.read_bytes())
+    bucket.put(f"{tunes}/irelands/neighbour.mid", b"not asked for")
+    assert read_all(f"{tunes}/ireland") == ({**CONTENT, "more.zip/d.mid": b"fourth"}, {})
+    assert read_all(f"{tunes}/ireland/a.mid") == ({"a.mid": b"first"}, {})
+    assert Corpus(f"{tunes}/ireland").name == "ireland"
+    with pytest.raises(KakeaiError, match=f"there is no {tunes}/scotland"):
+        read_all(f"{tunes}/scotland")

@@ -2,7 +2,6 @@ import { mount } from "svelte";
 import { Duet } from "./duet.svelte";
 import App from "./views/App.svelte";
 import "./views/style.css";
-import "./views/parts.css";
 
 const session = new URL("v1/session", document.baseURI);
 session.protocol = session.protocol.replace("http", "ws");

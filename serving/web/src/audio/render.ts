@@ -3,8 +3,7 @@
 import { Offline } from "tone/build/esm/core/context/Offline.js";
 import { lengthOf, type Piece, timelineOf } from "../session/piece";
 import { beats, seconds } from "../time";
-import { type Sounds } from "./sounds";
-import { Bus } from "./voices";
+import { Bus, type Sounds } from "./voices";
 import { wavFile } from "./wav";
 
 const TAIL_SECONDS = 1.5; // the last note rings on

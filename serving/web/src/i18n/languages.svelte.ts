@@ -1,6 +1,5 @@
 /** Which language the page speaks: the browser's, until the player chooses. */
 
-import { browserStore, written } from "../keep/storage";
 import { en, type Words } from "./en";
 import { ja } from "./ja";
 
@@ -19,13 +18,21 @@ class Languages {
 
   choose(language: Language): void {
     this.chosen = language;
-    written(browserStore(), REMEMBERED, language);
+    try {
+      localStorage.setItem(REMEMBERED, language);
+    } catch {
+      // A browser that stores nothing asks again on the next visit.
+    }
   }
 }
 
 function remembered(): Language | null {
-  const language = browserStore().getItem(REMEMBERED);
-  return language === "en" || language === "ja" ? language : null;
+  try {
+    const language = localStorage.getItem(REMEMBERED);
+    return language === "en" || language === "ja" ? language : null;
+  } catch {
+    return null;
+  }
 }
 
 function preferred(wanted: readonly string[]): Language {

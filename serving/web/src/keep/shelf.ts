@@ -2,7 +2,6 @@
 
 import { type Piece } from "../session/piece";
 import { pack, unpack } from "./packed";
-import { type Store, written } from "./storage";
 
 export interface Kept {
   readonly id: string;
@@ -14,17 +13,17 @@ const KEY = "kakeai.sessions";
 const MOST = 30;
 
 export class Shelf {
-  readonly #store: Store;
+  readonly #storage: Pick<Storage, "getItem" | "setItem">;
 
-  constructor(store: Store) {
-    this.#store = store;
+  constructor(storage: Pick<Storage, "getItem" | "setItem">) {
+    this.#storage = storage;
   }
 
   /** What is there; what cannot be read any more is left out. */
   all(): Kept[] {
     let stored: unknown;
     try {
-      stored = JSON.parse(this.#store.getItem(KEY) ?? "[]");
+      stored = JSON.parse(this.#storage.getItem(KEY) ?? "[]");
     } catch {
       return [];
     }
@@ -51,7 +50,11 @@ export class Shelf {
   }
 
   #write(sessions: readonly Kept[]): boolean {
-    const packed = sessions.map(({ id, atMs, piece }) => [id, atMs, pack(piece)]);
-    return written(this.#store, KEY, JSON.stringify(packed));
+    try {
+      this.#storage.setItem(KEY, JSON.stringify(sessions.map(({ id, atMs, piece }) => [id, atMs, pack(piece)])));
+      return true;
+    } catch {
+      return false; // full, or a browser that stores nothing
+    }
   }
 }

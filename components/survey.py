@@ -1,0 +1,278 @@
+"""Survey: which files a corpus has, what is new or gone since the model in service was trained, and who reads what."""
+
+import hashlib
+import json
+import tempfile
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kfp.dsl import Artifact, Output
+
+from components.archives import MAX_FILE_BYTES, MUSIC_SUFFIXES, UnreadableError, is_archive
+from components.champion import Champion, KnownArchives
+from components.corpus_files import Corpus, CorpusFile
+from components.kubeflow import component
+from components.shards import choose_num_shards, divide, seconds_to_read
+from kakeai.errors import KakeaiError
+from kakeai.manifest import MANIFEST, ManifestRow, fingerprint, write_manifest
+from kakeai.storage import replace_folder
+
+SURVEY = "survey.json"
+MOST_GONE = 0.5  # of the champion's corpus; more is taken for an accident, such as a bucket half copied
+
+
+@dataclass(frozen=True)
+class SurveyResult:
+    """What a corpus has.
+
+    Attributes:
+        corpus: Its address.
+        fingerprint: A hash over its contents, whatever their names and order.
+        num_files: Files, each content once; those that cannot be read are not among them.
+        num_bytes: Of these.
+        num_duplicates: Files with the content of an earlier one.
+        num_new: Contents that the champion was not trained on.
+        num_gone: Contents that it was trained on, and that are here no more.
+        num_shards: Parts to read it in, so that they finish together.
+        champion: The newest version of the model in the store, 0 for none.
+        changed: Whether a training would be of another corpus, or by another recipe, than the champion's.
+        sentence: All this for people.
+    """
+
+    corpus: str
+    fingerprint: str
+    num_files: int
+    num_bytes: int
+    num_duplicates: int
+    num_new: int
+    num_gone: int
+    num_shards: int
+    champion: int
+    changed: bool
+    sentence: str
+
+
+def survey(
+    corpus: str,
+    output: Path,
+    store: str = "",
+    model: str = "kakeai",
+    recipe: dict[str, Any] | None = None,
+    allow_shrink: bool = False,
+    num_shards: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SurveyResult:
+    """List a corpus once, compare it with the one that the model in service was trained on, and divide it.
+
+    `output` gets `manifest.jsonl.gz`, a row for each file (see `kakeai.manifest`), and `survey.json`, the
+    result. It appears whole or not at all. A bucket's files are not read, only its archives, and those only
+    when they are new.
+
+    Args:
+        corpus: Folder with .mid, .midi, .xml, .musicxml, .mxl and .abc files at any depth, also inside zip
+            and tar archives; or one such file; local, or a gs:// address.
+        output: Folder to write; one that is there is replaced.
+        store: The model store; empty for none, then every corpus is new.
+        model: The model's name in it.
+        recipe: All else that decides what is trained; compared with the champion's.
+        allow_shrink: Take also a corpus that has lost more than half of what the champion was trained on.
+        num_shards: Parts to divide it into; by default as many as pay.
+        on_progress: Called with files done and files in all.
+
+    Raises:
+        KakeaiError: No such corpus, one without music, or one that has shrunk; a bucket that does not answer.
+    """
+    if num_shards is not None and num_shards < 1:
+        raise KakeaiError(f"--num-shards must be at least 1, not {num_shards}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        Champion(store, model) as champion,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
+    ):
+        place = Corpus(corpus)
+        found = _Found(Path(aside, "rows"))
+        found.note_down(_rows(place, champion.archives(), on_progress))
+        if not found.num_rows:
+            raise KakeaiError(f"{corpus} has no music: no {', '.join(MUSIC_SUFFIXES)} file and no archive")
+        result = _compared(str(place), found, champion, recipe, num_shards)
+        if result.num_gone > MOST_GONE * len(champion.contents) and not allow_shrink:
+            raise KakeaiError(
+                f"{corpus} has lost {result.num_gone:,} of the {len(champion.contents):,} files that version "
+                f"{champion.version} of {model} was trained on; if that is meant, --allow-shrink"
+            )
+        folder = Path(aside, "survey")
+        folder.mkdir()
+        write_manifest(folder / MANIFEST, found.divided(result.num_shards))
+        (folder / SURVEY).write_text(json.dumps(asdict(result), indent=1) + "\n")
+        replace_folder(folder, output)
+    return result
+
+
+def read_survey(folder: Path) -> SurveyResult:
+    """Return the result in a folder that survey wrote.
+
+    Raises:
+        KakeaiError: It did not.
+    """
+    try:
+        return SurveyResult(**json.loads((folder / SURVEY).read_text()))
+    except (OSError, ValueError, TypeError):
+        raise KakeaiError(f"{folder} holds no manifest; make it with kakeai survey") from None
+
+
+class _Found:
+    """The rows of a corpus, kept in a file; of each only what divides them stays in memory."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+        self._seconds, self._groups = array("d"), array("l")
+        self._first = array("l")  # the row with the same content, or this row itself
+        self._path_of: dict[bytes, tuple[int, str]] = {}  # by MD5: the first row, and its file
+        self.num_bytes = 0
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._seconds)
+
+    @property
+    def contents(self) -> frozenset[bytes]:
+        return frozenset(self._path_of)
+
+    @property
+    def num_duplicates(self) -> int:
+        return sum(first != row for row, first in enumerate(self._first))
+
+    @property
+    def seconds(self) -> float:
+        return sum(self._seconds)
+
+    def note_down(self, rows: Iterator[ManifestRow]) -> None:
+        number_of: dict[str, int] = {}  # by archive
+        with self._spool.open("w") as spool:
+            for number, row in enumerate(rows):
+                first, path = number, row.file
+                if row.md5:
+                    first, path = self._path_of.setdefault(bytes.fromhex(row.md5), (number, row.file))
+                    self.num_bytes += row.bytes if first == number else 0
+                row = replace(row, position=number, same_as="" if first == number else path)
+                self._first.append(first)
+                self._seconds.append(0.0 if row.same_as else seconds_to_read(row.bytes))
+                self._groups.append(
+                    number_of.setdefault(row.archive, len(number_of) + 1) if row.archive else 0
+                )
+                spool.write(row.as_line())
+
+    def divided(self, num_shards: int) -> Iterator[ManifestRow]:
+        """Yield the rows, each with its shard; a duplicate goes with the file that it repeats."""
+        shards = divide(self._seconds, self._groups, num_shards)
+        with self._spool.open() as spool:
+            for line, first in zip(spool, self._first, strict=True):
+                yield replace(ManifestRow(**json.loads(line)), shard=shards[first])
+
+
+def _rows(
+    corpus: Corpus, known: KnownArchives, on_progress: Callable[[int, int], None]
+) -> Iterator[ManifestRow]:
+    files = corpus.files()
+    for done, file in enumerate(files):
+        on_progress(done, len(files))
+        if is_archive(file.path):
+            yield from known.members(file.path, file.generation) or _members(corpus, file)
+        else:
+            yield _row(corpus, file)
+    on_progress(len(files), len(files))
+
+
+def _row(corpus: Corpus, file: CorpusFile) -> ManifestRow:
+    size, md5 = file.size, file.md5
+    if size > MAX_FILE_BYTES:
+        md5 = ""
+    elif not md5:
+        size, md5 = _measured(lambda: corpus.read(file.path, file.generation))
+    return ManifestRow(file.path, size, md5, file.generation)
+
+
+def _members(corpus: Corpus, file: CorpusFile) -> Iterator[ManifestRow]:
+    for number, member in enumerate(corpus.members(file.path, file.generation)):
+        size, md5 = _measured(member.read)
+        yield ManifestRow(member.path, size, md5, file.generation, archive=file.path, member=number)
+
+
+def _measured(read: Callable[[], bytes]) -> tuple[int, str]:
+    """Return size and MD5 of what is read; no MD5 if it cannot be."""
+    try:
+        content = read()
+    except UnreadableError as error:
+        return error.size, ""
+    return len(content), hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _compared(
+    corpus: str, found: _Found, champion: Champion, recipe: dict[str, Any] | None, num_shards: int | None
+) -> SurveyResult:
+    contents = found.contents
+    own = fingerprint(contents)
+    num_new, num_gone = len(contents - champion.contents), len(champion.contents - contents)
+    if not champion.version:
+        sentence = "for a first model"
+    elif own != champion.fingerprint:
+        sentence = f"{num_new:,} of them new and {num_gone:,} gone since version {champion.version}"
+    elif recipe != champion.recipe:
+        sentence = f"those of version {champion.version}, which was made by another recipe"
+    else:
+        sentence = f"nothing new since version {champion.version} was trained"
+    return SurveyResult(
+        corpus=corpus,
+        fingerprint=own,
+        num_files=len(contents),
+        num_bytes=found.num_bytes,
+        num_duplicates=found.num_duplicates,
+        num_new=num_new,
+        num_gone=num_gone,
+        num_shards=num_shards or choose_num_shards(found.seconds),
+        champion=champion.version,
+        changed=not (champion.version and own == champion.fingerprint and recipe == champion.recipe),
+        sentence=f"{len(contents):,} files, {sentence}",
+    )
+
+
+@component
+def survey_component(
+    corpus: str,
+    store: str,
+    model: str,
+    recipe: dict,
+    allow_shrink: bool,
+    num_shards: int,
+    manifest: Output[Artifact],
+) -> NamedTuple(  # type: ignore
+    "Survey",
+    [("shards", list), ("num_shards", int), ("champion", int), ("changed", bool), ("fingerprint", str)],
+):
+    """List the corpus and compare it with the champion's; `num_shards` 0 chooses."""
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from components.stage import stage
+    from components.survey import survey
+
+    with stage("survey") as running:
+        result = survey(
+            corpus,
+            Path(manifest.path),
+            store,
+            model,
+            recipe,
+            allow_shrink,
+            num_shards or None,
+            running.progress,
+        )
+        manifest.metadata.update(asdict(result))
+        running.figures.update(
+            files=result.num_files, new=result.num_new, gone=result.num_gone, sentence=result.sentence
+        )
+    shards = list(range(result.num_shards))
+    return (shards, result.num_shards, result.champion, result.changed, result.fingerprint)
