@@ -4,33 +4,19 @@
  */
 
 import { SvelteSet } from "svelte/reactivity";
-import { HORIZON } from "./audio/clock";
 import { type KeyListener } from "./input/listener";
 import { MidiPorts, type Ports, type PortsState } from "./input/ports";
+import { browserStore } from "./keep/storage";
 import { type Key, keyOf } from "./music/key";
+import { Partner } from "./partner.svelte";
 import { lengthOf, type Piece, timelineOf } from "./session/piece";
 import { type Effect, type Phase, type Plan, Session } from "./session/session";
 import { endToEnd, type Turn, type Who, withoutLastExchange } from "./session/turn";
 import { Sessions } from "./sessions.svelte";
+import { remembered, TEMPO } from "./settings";
 import { Sounding } from "./sounding.svelte";
 import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toBeats, toSeconds } from "./time";
-import { GatewayLink, type LinkState } from "./transport/gateway";
-import { servedModels, type ServedModel } from "./transport/models";
-import {
-  type Answer,
-  type Dynamics,
-  fromWire,
-  type Problem,
-  type Ready,
-  startFrame,
-  toWire,
-} from "./transport/protocol";
-
-export const BARS = [1, 2, 4] as const;
-export const TEMPO = { slowest: 40, fastest: 240 } as const;
-export const TEMPERATURE = { least: 0.4, most: 1.6, step: 0.1 } as const;
-export const METRES = [2, 3, 4, 6] as const; // quarter notes a bar
-export const PAUSES = [0.5, 1, 2, 4] as const; // beats
+import { type Answer, fromWire, startFrame, toWire } from "./transport/protocol";
 
 /** From pressing Start to the first click. */
 const BREATH: Seconds = seconds(0.15);
@@ -46,18 +32,7 @@ const TICKS: Seconds = seconds(0.04);
 const FIRST_ROUND_TRIP: Seconds = seconds(0.1); // a guess until one is measured
 
 export class Duet implements KeyListener {
-  // What the player sets
-  playerBars = $state(2);
-  kakeaiBars = $state(2);
-  tempo = $state(110);
-  temperature = $state(1);
-  dynamics = $state<Dynamics>("follow");
-  clicks = $state(true);
-  /** Turns end when the player rests, instead of after `playerBars`. */
-  free = $state(false);
-  pause = $state(1); // beats
-  /** Quarter notes a bar, from the next session on. */
-  metre = $state(4);
+  readonly settings = $state(remembered(browserStore()));
 
   // What the views show
   phase = $state<Phase | "replay">("idle");
@@ -71,26 +46,18 @@ export class Duet implements KeyListener {
   answering = $state.raw<readonly number[]>([]);
   /** Whether another answer can be asked for. */
   isAnswered = $state(false);
-  link = $state<LinkState>("connecting");
-  model = $state.raw<Ready | null>(null);
-  models = $state.raw<readonly ServedModel[]>([]);
-  /** A newer version than the one that answers. */
-  released = $state<number | null>(null);
   late = $state(false);
   silent = $state(false);
-  problem = $state<string | null>(null);
   ports = $state<PortsState>("closed");
   devices = $state.raw<Ports>({ inputs: [], outputs: [] });
 
   readonly sessions = new Sessions();
   readonly sounding: Sounding;
+  readonly partner: Partner;
   readonly #session = new Session(this.#plan());
-  readonly #gateway: GatewayLink;
-  readonly #modelsUrl: string;
   readonly #midi = new MidiPorts(this, (ports) => (this.devices = ports));
-  #chosenModel: string | null = null;
   #timeline: Timeline | null = null;
-  #piece: Piece = { beatsPerBar: 4, turns: [] }; // what there is while nothing runs
+  #piece = $state.raw<Piece>({ beatsPerBar: 4, turns: [] }); // what there is while nothing runs
   #stoppedAt: Beats = beats(0);
   #roundTrip: Seconds = FIRST_ROUND_TRIP;
 
@@ -99,41 +66,34 @@ export class Duet implements KeyListener {
    * @param modelsUrl where it lists its models
    */
   constructor(sessionUrl: string, modelsUrl: string) {
-    this.sounding = new Sounding(this.#midi, () => this.#tick());
-    this.#modelsUrl = modelsUrl;
-    this.#gateway = new GatewayLink(sessionUrl, {
-      start: () => startFrame(this.#tempoNow(), this.beatsPerBar, this.#history(), this.#chosenModel),
-      onState: (state) => (this.link = state),
-      onReady: (ready) => {
-        this.model = ready;
-        this.problem = null;
-        if (this.released !== null && ready.version >= this.released) this.released = null;
-        void this.#lookForModels();
-      },
+    this.sounding = new Sounding(this.settings, this.#midi, () => this.#tick());
+    this.partner = new Partner(sessionUrl, modelsUrl, {
+      start: (model) => startFrame(this.#tempoNow(), this.beatsPerBar, this.#history(), model),
       onAnswer: (answer, roundTripMs) => this.#answered(answer, roundTripMs),
-      onRelease: ({ version }) => (this.released = version),
-      onProblem: (problem) => this.#failed(problem),
+      onProblem: ({ turn }) => this.#failed(turn ?? this.#session.round),
     });
     const { newest } = this.sessions;
-    if (newest) this.open(newest.piece);
+    if (newest) this.#show(newest.piece);
     this.sessions.turnTo(newest);
-    this.#gateway.open();
+    this.partner.begin();
   }
 
   // ---- playing ----
 
   press(pitch: number, velocity: number, atMs: number): void {
-    const { clock, voices } = this.sounding.unlock();
-    voices.player.attack(pitch, velocity, clock.now());
+    const engine = this.sounding.unlock();
+    engine?.voices.player.attack(pitch, velocity, engine.clock.now());
     this.pressed.add(pitch);
-    if (this.#timeline) this.#session.noteOn(pitch, velocity, this.#timeline.beatAt(clock.heard(atMs)));
+    if (engine && this.#timeline) {
+      this.#session.noteOn(pitch, velocity, this.#timeline.beatAt(engine.clock.heard(atMs)));
+    }
   }
 
   release(pitch: number, atMs: number): void {
-    const { clock, voices } = this.sounding.unlock();
-    voices.player.release(pitch, clock.now());
+    const engine = this.sounding.unlock();
+    engine?.voices.player.release(pitch, engine.clock.now());
     this.pressed.delete(pitch);
-    if (this.#timeline) this.#session.noteOff(pitch, this.#timeline.beatAt(clock.heard(atMs)));
+    if (engine && this.#timeline) this.#session.noteOff(pitch, this.#timeline.beatAt(engine.clock.heard(atMs)));
   }
 
   async connectMidi(): Promise<void> {
@@ -147,23 +107,12 @@ export class Duet implements KeyListener {
     this.#midi.choose(input);
   }
 
-  /** Let another model answer, from its next turn on. */
-  chooseModel(name: string): void {
-    this.#chosenModel = name;
-    this.#gateway.reopen();
-  }
-
-  /** Let the newer version answer. */
-  adopt(): void {
-    if (this.released !== null) this.#gateway.adopt({ type: "adopt", version: this.released });
-  }
-
   // ---- the session ----
 
   /** Begin a new dialogue, or go on with the one at hand. */
   async start(isNew = false): Promise<void> {
-    const { clock, metronome } = this.sounding.unlock();
     if (this.phase === "replay") this.stop();
+    const { clock, metronome } = await this.sounding.unlocked();
     try {
       await clock.run();
     } catch {
@@ -171,13 +120,13 @@ export class Duet implements KeyListener {
       return;
     }
     this.silent = false;
-    this.problem = null;
+    this.partner.problem = null;
     if (isNew || this.#piece.turns.length === 0) {
-      this.#piece = { beatsPerBar: this.metre, turns: [] };
+      this.#piece = { beatsPerBar: this.settings.metre, turns: [] };
       this.sessions.turnTo(null);
     }
     this.beatsPerBar = this.#piece.beatsPerBar;
-    const tempo = qpm(this.tempo);
+    const tempo = qpm(this.settings.tempo);
     const countIn = beats(this.beatsPerBar);
     this.#session.plan = this.#plan();
     const first = this.#session.begin(this.#piece.turns);
@@ -185,7 +134,7 @@ export class Duet implements KeyListener {
     const untilBeat0 = toSeconds(beats(countIn - first), tempo);
     this.#timeline = new Timeline(seconds(clock.now() + BREATH + untilBeat0), tempo);
     metronome.from(beats(first - countIn));
-    this.#gateway.open(); // it forgets the dialogue before
+    this.partner.begin();
     this.refresh();
   }
 
@@ -224,26 +173,25 @@ export class Duet implements KeyListener {
       this.#setPiece(withoutLastExchange(this.#piece.turns));
     } else {
       this.#doAll(this.#session.undo(this.now()));
-      this.#gateway.reopen(); // it is told what is left
+      this.partner.retell();
     }
     this.#keep();
     this.refresh();
   }
 
-  /** Show a session that was kept or shared; `start` goes on with it. */
+  /** Show a session that was kept or shared; `start` goes on with it, in its metre and tempo. */
   open(piece: Piece): void {
     this.stop();
-    this.beatsPerBar = this.metre = piece.beatsPerBar;
+    this.settings.metre = piece.beatsPerBar;
     const last = piece.turns.at(-1);
-    if (last) this.tempo = Math.round(Math.min(TEMPO.fastest, Math.max(TEMPO.slowest, last.tempo)));
-    this.#setPiece(piece.turns);
-    this.refresh();
+    if (last) this.settings.tempo = Math.round(Math.min(TEMPO.fastest, Math.max(TEMPO.slowest, last.tempo)));
+    this.#show(piece);
   }
 
   /** Hear the dialogue from its beginning. */
   async playBack(): Promise<void> {
-    const { clock, voices } = this.sounding.unlock();
     this.stop();
+    const { clock, voices } = await this.sounding.unlocked();
     await clock.run();
     const timeline = timelineOf(this.#piece, seconds(clock.now() + BREATH));
     this.#timeline = timeline;
@@ -308,10 +256,9 @@ export class Duet implements KeyListener {
     const { clock, metronome } = running;
     this.#session.plan = this.#plan();
     this.#doAll(this.#session.advance(this.now(), this.#leadNow()));
-    const until = seconds(clock.now() + HORIZON);
     const bar = this.#session.turn?.start ?? beats(0);
     const countsIn = this.#session.phase === "countIn";
-    metronome.run(timeline, until, bar, this.beatsPerBar, (beat) => this.clicks || (countsIn && beat < bar));
+    metronome.run(timeline, clock.horizon, bar, this.beatsPerBar, (beat) => this.settings.clicks || (countsIn && beat < bar));
   }
 
   #doAll(effects: readonly Effect[]): void {
@@ -322,18 +269,18 @@ export class Duet implements KeyListener {
     switch (effect.kind) {
       case "turn":
         this.late = false;
-        if (effect.turn.who === "kakeai") this.problem = null;
+        if (effect.turn.who === "kakeai") this.partner.problem = null;
         else this.#keep();
         break;
       case "call":
-        this.#gateway.call({
+        this.partner.call({
           type: "call",
           turn: effect.round,
           bars: effect.turn.bars,
           answer_bars: effect.answerBars,
           notes: toWire(effect.turn.notes, timeline.tempo),
-          temperature: this.temperature,
-          dynamics: this.dynamics,
+          temperature: this.settings.temperature,
+          dynamics: this.settings.dynamics,
           due: Math.max(0, toSeconds(beats(effect.due - this.now()), timeline.tempo)),
         });
         break;
@@ -346,7 +293,7 @@ export class Duet implements KeyListener {
       case "round":
         if (effect.tempo === timeline.tempo) break;
         timeline.changeTempo(effect.at, effect.tempo);
-        this.#gateway.tempo({ type: "tempo", qpm: effect.tempo });
+        this.partner.tempo({ type: "tempo", qpm: effect.tempo });
         break;
       case "hush":
         this.#hush();
@@ -378,12 +325,8 @@ export class Duet implements KeyListener {
     this.#doAll(this.#session.answer(turn, played, take, this.#soonest(timeline)));
   }
 
-  #failed({ detail, turn }: Problem): void {
-    this.problem = detail;
-    const timeline = this.#timeline;
-    if (!timeline) return;
-    const round = turn ?? this.#session.round;
-    this.#doAll(this.#session.pass(round, this.#soonest(timeline)));
+  #failed(round: number): void {
+    if (this.#timeline) this.#doAll(this.#session.pass(round, this.#soonest(this.#timeline)));
   }
 
   #soonest(timeline: Timeline): Beats {
@@ -399,21 +342,28 @@ export class Duet implements KeyListener {
   }
 
   #tempoNow(): Qpm {
-    return this.#timeline && this.#session.phase !== "idle" ? this.#timeline.tempo : qpm(this.tempo);
+    return this.#timeline && this.#session.phase !== "idle" ? this.#timeline.tempo : qpm(this.settings.tempo);
   }
 
   #plan(): Plan {
+    const { playerBars, kakeaiBars, tempo, free, pause } = this.settings;
     return {
-      playerBars: this.playerBars,
-      kakeaiBars: this.kakeaiBars,
+      playerBars,
+      kakeaiBars,
       beatsPerBar: this.beatsPerBar,
-      tempo: qpm(this.tempo),
-      pause: this.free ? beats(this.pause) : null,
+      tempo: qpm(tempo),
+      pause: free ? beats(pause) : null,
     };
   }
 
   #history(): readonly Turn[] {
     return this.#session.phase === "idle" ? this.#piece.turns : this.#session.history();
+  }
+
+  #show({ beatsPerBar, turns }: Piece): void {
+    this.beatsPerBar = beatsPerBar;
+    this.#setPiece(turns);
+    this.refresh();
   }
 
   #setPiece(turns: readonly Turn[]): void {
@@ -423,10 +373,6 @@ export class Duet implements KeyListener {
 
   #keep(): void {
     this.sessions.keep(this.piece);
-  }
-
-  async #lookForModels(): Promise<void> {
-    this.models = await servedModels(this.#modelsUrl);
   }
 }
 

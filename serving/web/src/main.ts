@@ -2,6 +2,7 @@ import { mount } from "svelte";
 import { Duet } from "./duet.svelte";
 import App from "./views/App.svelte";
 import "./views/style.css";
+import "./views/parts.css";
 
 const session = new URL("v1/session", document.baseURI);
 session.protocol = session.protocol.replace("http", "ws");

@@ -1,14 +1,12 @@
 /** The sessions of this browser: the one at hand, kept as it goes on, and those before it. */
 
 import { type Kept, Shelf } from "./keep/shelf";
+import { browserStore } from "./keep/storage";
 import { type Piece } from "./session/piece";
-
-/** A storage for browsers that have none or forbid it. */
-const FORGETFUL = { getItem: () => null, setItem: () => {} };
 
 export class Sessions {
   all = $state.raw<readonly Kept[]>([]);
-  readonly #shelf = new Shelf(storage());
+  readonly #shelf = new Shelf(browserStore());
   #id = newId();
 
   constructor() {
@@ -38,11 +36,3 @@ export class Sessions {
 
 /** Unlike `crypto.randomUUID`, to be had on a page without TLS too. */
 const newId = (): string => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-
-function storage(): Pick<Storage, "getItem" | "setItem"> {
-  try {
-    return localStorage;
-  } catch {
-    return FORGETFUL;
-  }
-}

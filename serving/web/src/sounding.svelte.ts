@@ -1,21 +1,17 @@
-/** What sounds: the audio clock, both voices and the clicks, from the first gesture on. */
+/** What sounds, from the first gesture on, and on what. */
 
-import { AudioClock } from "./audio/clock";
-import { Metronome } from "./audio/metronome";
+import type { Engine } from "./audio/engine";
 import { MidiVoice } from "./audio/midiVoice";
-import { Bus, type Sound, type Sounds, type Voice } from "./audio/voices";
+import { type Sound } from "./audio/sounds";
+import type { Voice } from "./audio/voices";
 import { type MidiPorts } from "./input/ports";
 import { type Who } from "./session/turn";
+import { type Settings } from "./settings";
 
-interface Running {
-  readonly clock: AudioClock;
-  readonly bus: Bus;
-  readonly metronome: Metronome;
-  readonly voices: Record<Who, Voice>;
-}
+/** It comes when the page stands, while the player looks around. */
+const engineModule = painted().then(() => import("./audio/engine"));
 
 export class Sounding {
-  sounds = $state.raw<Sounds>({ player: "electric", kakeai: "pipe" });
   /** The port of the synthesiser that plays Kakeai's voice; null for a sound of the page's. */
   output = $state<string | null>(null);
   /** Sounds that are still on their way. */
@@ -23,34 +19,41 @@ export class Sounding {
   /** Browsers give no sound before a gesture. */
   locked = $state(true);
 
+  readonly #settings: Settings;
   readonly #ports: MidiPorts;
   readonly #onTick: () => void;
-  #running: Running | null = null;
+  #Engine: typeof Engine | null = null;
+  #engine: Engine | null = null;
 
-  constructor(ports: MidiPorts, onTick: () => void) {
+  constructor(settings: Settings, ports: MidiPorts, onTick: () => void) {
+    this.#settings = settings;
     this.#ports = ports;
     this.#onTick = onTick;
+    void engineModule.then(({ Engine }) => (this.#Engine = Engine));
   }
 
   /** Everything that sounds, once there was a gesture. */
-  get running(): Running | null {
-    return this.#running;
+  get running(): Engine | null {
+    return this.#engine;
   }
 
-  /** Call it on a gesture. */
-  unlock(): Running {
-    if (!this.#running) {
-      const clock = new AudioClock(this.#onTick);
-      const bus = new Bus();
-      const voices = { player: this.#voice(bus, clock, "player"), kakeai: this.#voice(bus, clock, "kakeai") };
-      this.#running = { clock, bus, metronome: new Metronome(), voices };
+  /** Call it on a gesture. The first one of all may come before there is anything to sound. */
+  unlock(): Engine | null {
+    if (!this.#engine && this.#Engine) {
+      this.#engine = new this.#Engine(this.#onTick, (who, engine) => this.#voice(who, engine));
     }
-    if (this.locked) void this.#running.clock.run().then(() => (this.locked = false));
-    return this.#running;
+    if (this.locked) void this.#engine?.clock.run().then(() => (this.locked = false));
+    return this.#engine;
+  }
+
+  /** The same for those who can wait. */
+  async unlocked(): Promise<Engine> {
+    ({ Engine: this.#Engine } = await engineModule);
+    return this.unlock() ?? this.unlocked();
   }
 
   choose(who: Who, sound: Sound): void {
-    this.sounds = { ...this.sounds, [who]: sound };
+    this.#settings.sounds = { ...this.#settings.sounds, [who]: sound };
     this.#renew(who);
   }
 
@@ -61,19 +64,23 @@ export class Sounding {
   }
 
   #renew(who: Who): void {
-    if (!this.#running) return;
-    const { bus, clock, voices } = this.#running;
+    if (!this.#engine) return;
+    const { clock, voices } = this.#engine;
     voices[who].silence(clock.now());
     voices[who].dispose();
-    voices[who] = this.#voice(bus, clock, who);
+    voices[who] = this.#voice(who, this.#engine);
   }
 
-  #voice(bus: Bus, clock: AudioClock, who: Who): Voice {
+  #voice(who: Who, { bus, clock }: Pick<Engine, "clock" | "bus">): Voice {
     const { output } = this;
     if (who === "kakeai" && output !== null) {
       return new MidiVoice((message, at) => this.#ports.send(output, message, clock.leavesAtMs(at)));
     }
     this.loading += 1;
-    return bus.voice(this.sounds[who], () => (this.loading -= 1));
+    return bus.voice(this.#settings.sounds[who], () => (this.loading -= 1));
   }
+}
+
+function painted(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }

@@ -54,7 +54,7 @@ def opened(page: Page, url: str) -> Page:
 
 def quick(page: Page) -> None:
     """One bar each, fast, and answers on the grid."""
-    page.get_by_role("button", name="Sound and devices").click()
+    page.get_by_role("button", name="Settings").click()
     page.get_by_label("Kakeai's touch").select_option("Straight")
     page.keyboard.press("Escape")
     page.get_by_role("slider", name="Tempo").fill(str(TEMPO))

@@ -172,9 +172,9 @@ def test_page_takes_several_fingers_that_slide(page: Page, gateway_url: str) -> 
 def test_page_speaks_japanese_and_remembers_it(page: Page, gateway_url: str) -> None:
     opened(page, gateway_url)
     page.get_by_role("button", name="日本語").click()
-    expect(page.get_by_role("button", name="開始")).to_be_visible()
+    expect(page.get_by_role("button", name="スタート")).to_be_visible()
     page.reload()
-    expect(page.get_by_role("button", name="開始")).to_be_visible()
+    expect(page.get_by_role("button", name="スタート")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "ja")
 
 

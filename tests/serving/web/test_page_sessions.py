@@ -80,8 +80,9 @@ def test_page_keeps_a_session_and_shares_it(page: Page, browser: Browser, gatewa
     await_phase(page, "idle")
 
     page.get_by_role("button", name="Keep and share").click()
-    page.get_by_role("button", name="Copy a link").click()
-    link = page.get_by_role("textbox", name="Copy a link").input_value()
+    box = page.get_by_role("textbox", name="Link to this session")
+    expect(box).to_have_value(re.compile("#session="))
+    link = box.input_value()
     page.keyboard.press("Escape")
     friend = browser.new_context(locale="ja-JP")
     try:
@@ -133,7 +134,7 @@ def test_page_plays_answers_on_a_synthesiser_and_hears_the_pedal(page: Page, gat
     quick(page)
     page.evaluate("midi.plug('keys', 'Keyboard'); midi.plug('synth', 'Synthesiser', 'output')")
     page.get_by_role("button", name="Connect MIDI").click()
-    page.get_by_role("button", name="Sound and devices").click()
+    page.get_by_role("button", name="Settings").click()
     page.get_by_label("Kakeai plays on").select_option("Synthesiser")
     page.keyboard.press("Escape")
     start(page)

@@ -43,6 +43,11 @@ export class AudioClock {
     return seconds(this.#context.currentTime);
   }
 
+  /** The instant up to which sounds are handed to the audio engine now. */
+  get horizon(): Seconds {
+    return seconds(this.now() + HORIZON);
+  }
+
   /** The instant that left the speakers at a moment of the page's clock: what the player hears then. */
   heard(atMs: number = performance.now()): Seconds {
     const { contextTime = 0, performanceTime = 0 } = this.#context.getOutputTimestamp();
@@ -70,7 +75,7 @@ export class AudioClock {
   }
 
   #handOver(): void {
-    const until = this.now() + HORIZON;
+    const until = this.horizon;
     const due = this.#waiting.filter(({ at }) => at < until).sort((a, b) => a.at - b.at);
     if (due.length === 0) return;
     this.#waiting = this.#waiting.filter(({ at }) => at >= until);

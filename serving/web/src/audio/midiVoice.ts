@@ -1,7 +1,7 @@
 /** A voice on a synthesiser at a MIDI port. */
 
 import { type Seconds } from "../time";
-import { type Voice } from "./voices";
+import type { Voice } from "./voices"; // no more than the type: it must not bring the engine
 
 const NOTE_ON = 0x90;
 const NOTE_OFF = 0x80;

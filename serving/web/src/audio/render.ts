@@ -3,7 +3,8 @@
 import { Offline } from "tone/build/esm/core/context/Offline.js";
 import { lengthOf, type Piece, timelineOf } from "../session/piece";
 import { beats, seconds } from "../time";
-import { Bus, type Sounds } from "./voices";
+import { type Sounds } from "./sounds";
+import { Bus } from "./voices";
 import { wavFile } from "./wav";
 
 const TAIL_SECONDS = 1.5; // the last note rings on

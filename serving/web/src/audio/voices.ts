@@ -5,14 +5,10 @@ import { FMSynth } from "tone/build/esm/instrument/FMSynth.js";
 import { PolySynth } from "tone/build/esm/instrument/PolySynth.js";
 import { Sampler } from "tone/build/esm/instrument/Sampler.js";
 import { Synth } from "tone/build/esm/instrument/Synth.js";
-import { type Who } from "../session/turn";
 import { type Seconds, seconds } from "../time";
 import { HORIZON } from "./clock";
 import { PIANO_SAMPLES } from "./piano";
-
-export const SOUNDS = ["piano", "electric", "pipe", "glass"] as const;
-export type Sound = (typeof SOUNDS)[number];
-export type Sounds = Readonly<Record<Who, Sound>>;
+import { type Sound } from "./sounds";
 
 type Instrument = PolySynth<FMSynth> | PolySynth<Synth> | Sampler;
 

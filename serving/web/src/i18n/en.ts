@@ -8,7 +8,6 @@ const TONICS = {
 } as const;
 
 export const en = {
-  tagline: "Play a phrase. A model answers on the beat.",
   you: "You",
   kakeai: "Kakeai",
 
@@ -67,7 +66,7 @@ export const en = {
   playBack: "Play back",
   keep: "Keep and share",
   past: "Past sessions",
-  settings: "Sound and devices",
+  settings: "Settings",
   close: "Close",
 
   // Keeping and sharing
@@ -76,15 +75,20 @@ export const en = {
   wav: "Download WAV",
   wavHint: "As it sounds here, for listening anywhere.",
   rendering: "Rendering…",
-  link: "Copy a link",
+  link: "Link to this session",
   linkHint: "The link itself holds the session; no server keeps it.",
-  copied: "Copied. Send it to a friend.",
-  notCopied: "Copy it from here:",
+  copy: "Copy",
+  copied: "Copied",
   soundCloud: "Share on SoundCloud",
-  soundCloudHint: "Opens its upload page. Choose the WAV file there and paste this text:",
-  shareTitle: "Call and response with Kakeai",
-  shareText: (bars: number, model: string) => `${plural(bars, "bar", "bars")} of call and response with ${model}, a model that plays back.`,
-  shareTags: "#kakeai #callandresponse #machinelearning",
+  soundCloudHint: "Opens its upload page. Choose the WAV file there, and take these along:",
+  shareTitle: "Title",
+  shareDescription: "Description",
+  shareTags: "Tags",
+  shareText: (bars: number, model: string) => ({
+    title: "Call and response with Kakeai",
+    description: `${plural(bars, "bar", "bars")} of call and response with ${model}, a model that plays back.`,
+    tags: "#kakeai #callandresponse #machinelearning",
+  }),
 
   // Past sessions
   noSessions: "Nothing is kept in this browser yet.",
@@ -93,21 +97,28 @@ export const en = {
   removeSession: "Delete",
   sessionName: (when: string, bars: number) => `${when}, ${plural(bars, "bar", "bars")}`,
 
-  // Sound and devices
+  // Settings
+  sound: "Sound",
   yourSound: "Your sound",
   kakeaiSound: "Kakeai's sound",
   sounds: { piano: "Grand piano", electric: "Electric piano", pipe: "Pipe", glass: "Glass" },
   pianoBy: "Grand piano: Salamander Grand Piano by Alexander Holm, CC BY 3.0.",
-  feel: "Kakeai's touch",
-  feelFollow: "Follows yours",
-  feelFlat: "Straight",
-  midiInput: "MIDI keyboard",
+  midi: "MIDI",
+  midiInput: "Keyboard",
   allInputs: "All keyboards",
   midiOutput: "Kakeai plays on",
   thisPage: "This page",
-  metre: "Beats in a bar",
-  metreHint: "From the next new session on.",
+  feel: "Kakeai's touch",
+  feelFollow: "Follows yours",
+  feelFlat: "Straight",
+  metre: "Metre",
+  metreHint: "A new metre counts from the next new session on.",
   whichModel: "Model",
+  theme: "Colours",
+  themes: { system: "As the system", dark: "Dark", light: "Light" },
+  language: "Language",
+
+  // The piano
   octaveDown: "Octave down",
   octaveUp: "Octave up",
   piano: "Piano",
@@ -131,6 +142,12 @@ export const en = {
   // What can go wrong
   away: "The server is away. Trying again; your session goes on where it was.",
   late: "Kakeai is late and comes in on the next beat.",
+  problems: {
+    404: "This model is not served any more. Choose another one in the settings.",
+    429: "There are too many sessions from where you are. Close one, and it goes on here.",
+    503: "The server is too busy to answer just now. It will be asked again.",
+    504: "The answer took too long. Kakeai will try again after your next turn.",
+  } as Readonly<Record<number, string>>, // by HTTP status
   problem: (detail: string) => `Kakeai could not answer: ${detail}`,
   noSound: "The browser gives no sound. Close other tabs that play, then press Start again.",
 };

@@ -1,5 +1,6 @@
 /** Which language the page speaks: the browser's, until the player chooses. */
 
+import { browserStore, written } from "../keep/storage";
 import { en, type Words } from "./en";
 import { ja } from "./ja";
 
@@ -18,21 +19,13 @@ class Languages {
 
   choose(language: Language): void {
     this.chosen = language;
-    try {
-      localStorage.setItem(REMEMBERED, language);
-    } catch {
-      // A browser that stores nothing asks again on the next visit.
-    }
+    written(browserStore(), REMEMBERED, language);
   }
 }
 
 function remembered(): Language | null {
-  try {
-    const language = localStorage.getItem(REMEMBERED);
-    return language === "en" || language === "ja" ? language : null;
-  } catch {
-    return null;
-  }
+  const language = browserStore().getItem(REMEMBERED);
+  return language === "en" || language === "ja" ? language : null;
 }
 
 function preferred(wanted: readonly string[]): Language {

@@ -2,6 +2,7 @@
 
 import { type Piece } from "../session/piece";
 import { pack, unpack } from "./packed";
+import { type Store, written } from "./storage";
 
 export interface Kept {
   readonly id: string;
@@ -13,17 +14,17 @@ const KEY = "kakeai.sessions";
 const MOST = 30;
 
 export class Shelf {
-  readonly #storage: Pick<Storage, "getItem" | "setItem">;
+  readonly #store: Store;
 
-  constructor(storage: Pick<Storage, "getItem" | "setItem">) {
-    this.#storage = storage;
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** What is there; what cannot be read any more is left out. */
   all(): Kept[] {
     let stored: unknown;
     try {
-      stored = JSON.parse(this.#storage.getItem(KEY) ?? "[]");
+      stored = JSON.parse(this.#store.getItem(KEY) ?? "[]");
     } catch {
       return [];
     }
@@ -50,11 +51,7 @@ export class Shelf {
   }
 
   #write(sessions: readonly Kept[]): boolean {
-    try {
-      this.#storage.setItem(KEY, JSON.stringify(sessions.map(({ id, atMs, piece }) => [id, atMs, pack(piece)])));
-      return true;
-    } catch {
-      return false; // full, or a browser that stores nothing
-    }
+    const packed = sessions.map(({ id, atMs, piece }) => [id, atMs, pack(piece)]);
+    return written(this.#store, KEY, JSON.stringify(packed));
   }
 }

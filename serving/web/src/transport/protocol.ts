@@ -82,6 +82,7 @@ export interface Release {
 export interface Problem {
   readonly type: "error";
   readonly title: string;
+  readonly status: number; // of HTTP
   readonly detail: string;
   readonly turn?: number | null;
 }

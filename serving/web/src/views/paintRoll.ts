@@ -1,6 +1,6 @@
 /** Paints the piano roll: the turns as fields, their notes in them, and now as a line. */
 
-import { type Note, type Turn, type Who } from "../session/turn";
+import { endOf, type Note, type Turn, type Who } from "../session/turn";
 import { type Beats, beats, qpm } from "../time";
 
 export interface Scene {
@@ -29,10 +29,13 @@ interface Size {
   readonly height: number;
 }
 
-/** The design's colours, as they stand at the moment. */
-export function readColours(element: Element): Colours {
+/** The design's colours, as they stand at the moment; a canvas knows no names. */
+export function readColours(element: HTMLElement): Colours {
   const style = getComputedStyle(element);
-  const of = (name: string) => style.getPropertyValue(name).trim();
+  const of = (name: string) => {
+    element.style.color = `var(${name})`;
+    return style.color;
+  };
   return {
     text: of("--text"),
     muted: of("--muted"),
@@ -48,6 +51,9 @@ export function readColours(element: Element): Colours {
 const NOW_AT = 0.6; // of the width: more past than future
 const BEATS_ACROSS = 24;
 const BEAT_PX = { least: 34, most: 72 };
+const WHOLE_BEAT_PX = { least: 6, most: 48 }; // where the whole dialogue is shown
+const BEAT_LINES_PX = 14; // of a beat; in narrower ones there are lines for bars only
+const MARGIN_PX = 16;
 const TOP_PX = 28; // for the names
 const BOTTOM_PX = 10;
 const NOTE_PX = { least: 8, most: 16 };
@@ -74,11 +80,7 @@ export function paintRoll(pen: CanvasRenderingContext2D, size: Size, scene: Scen
   const empty = scene.turns.length === 0 && !scene.running;
   const turns = empty ? EXAMPLE : scene.turns;
   const { now, beatsPerBar } = scene;
-
-  const beatPx = Math.min(BEAT_PX.most, Math.max(BEAT_PX.least, size.width / BEATS_ACROSS));
-  const origin = scene.smooth || !scene.running ? now : Math.floor(now / beatsPerBar) * beatsPerBar;
-  const left = size.width * (scene.smooth || !scene.running ? NOW_AT : NOW_AT - 0.1);
-  const x = (beat: number) => left + (beat - origin) * beatPx;
+  const { beatPx, x } = scale(size.width, scene, empty);
 
   const { from, to } = span(turns);
   const rowPx = (size.height - TOP_PX - BOTTOM_PX) / (to - from + 1);
@@ -116,7 +118,7 @@ export function paintRoll(pen: CanvasRenderingContext2D, size: Size, scene: Scen
       pen.fillRect(x(start) + 1, 0, length * beatPx - 2, size.height);
     }
     pen.fillStyle = colours.muted;
-    for (let beat = 0; beat < length; beat += 1) {
+    for (let beat = 0; beat < length; beat += beatPx < BEAT_LINES_PX ? beatsPerBar : 1) {
       pen.globalAlpha = beat % beatsPerBar === 0 ? 0.5 : 0.16;
       pen.fillRect(Math.round(x(start + beat)), TOP_PX, 1, size.height);
     }
@@ -160,6 +162,23 @@ export function paintRoll(pen: CanvasRenderingContext2D, size: Size, scene: Scen
     pen.lineWidth = 2;
     pen.stroke(shape);
   }
+}
+
+/** Where beats lie: around now while music runs; else the whole dialogue, or as much of its end as fits. */
+function scale(width: number, { turns, now, running, smooth, beatsPerBar }: Scene, empty: boolean) {
+  const last = turns.at(-1);
+  if (running || empty || !last) {
+    const beatPx = Math.min(BEAT_PX.most, Math.max(BEAT_PX.least, width / BEATS_ACROSS));
+    const inBars = running && !smooth;
+    const origin = inBars ? Math.floor(now / beatsPerBar) * beatsPerBar : now;
+    const left = width * (inBars ? NOW_AT - 0.1 : NOW_AT);
+    return { beatPx, x: (beat: number) => left + (beat - origin) * beatPx };
+  }
+  const end = endOf(last);
+  const room = width - 2 * MARGIN_PX;
+  const beatPx = Math.min(WHOLE_BEAT_PX.most, Math.max(WHOLE_BEAT_PX.least, room / end));
+  const right = MARGIN_PX + Math.min(room, end * beatPx);
+  return { beatPx, x: (beat: number) => right + (beat - end) * beatPx };
 }
 
 /** The pitches in view: all that were played, and always a little more than two octaves. */
