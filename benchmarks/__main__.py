@@ -31,9 +31,10 @@ NOTES = {
     "after another; for attention_rnn most of the time.",
     "training": "The first steps, which compile one program for each width of a batch, are not counted. basic_rnn's "
     "time is in its matrix products, 64 rows by 128 units a step, which run near what these cores can do.",
-    "answers": "Magenta at its best: a graph for a batch of one for the single answer, the better of one and 64 for "
-    "many. Kakeai's step is some 230 small operations; for one answer their dispatch is nearly all of the time. At 64, "
-    "matrix products and the attention's window take the most, and small operations leave one core idle meanwhile.",
+    "answers": "Magenta at its best: a graph for a batch of one for the single answer and for its generator, which "
+    "plays one melody after another. Its graph for 64 has to be fed by hand, past the generator. Kakeai plays 64 as "
+    "two batches of 32 side by side. A step is some 200 small operations; for one answer their dispatch is most of "
+    "the time, for many the matrix products and the attention's window.",
     "start": "Magenta's programs are imported; Kakeai's commands show their help, whole processes both.",
     "curves": "Means of three seeds; melodies cut to 128 steps; both sides' weights are evaluated by Kakeai, without "
     "dropout. How far a side's own seeds lie apart is told beside its mean.",

@@ -94,8 +94,7 @@ def continue_melody(
     """
     primer, moved = squash(melody[None], model.config)
     listener = Player(model, tf.constant(1))
-    labels = listener.encoding.classes(primer)
-    heard = listener.prefill(labels, tf.shape(labels)[1:])
+    heard = listener.prefill(listener.encoding.classes(primer))
     initial = tf.nest.map_structure(
         lambda tensor: tf.repeat(tensor, tf.shape(seeds)[0], axis=0), (heard, tf.zeros([1, steps], tf.int32))
     )

@@ -10,7 +10,7 @@ import tensorflow as tf
 UNIFORM_BITS = 23  # with the half added below, all that float32's 24 bits can tell apart
 
 
-def gumbel(seed: tf.Tensor, steps: tf.Tensor, num_classes: int) -> tf.Tensor:
+def gumbel(seed: tf.Tensor, steps: tf.Tensor, num_classes: int, delay: tf.Tensor | int = 0) -> tf.Tensor:
     """Return float32 [steps, batch, num_classes], each from the standard Gumbel distribution.
 
     The class whose logit plus draw is largest is a sample from softmax(logits); a temperature multiplies the draws
@@ -20,21 +20,25 @@ def gumbel(seed: tf.Tensor, steps: tf.Tensor, num_classes: int) -> tf.Tensor:
         seed: int64 [batch].
         steps: int32 [], how many draws of a class; a step's draws are the same whatever their number.
         num_classes: How many logits there are.
+        delay: int32 [batch], steps that go by before a row's first; what is drawn in them is its own, too.
     """
-    uniform_draws = tf.reshape(uniform(seed, steps * num_classes), [-1, steps, num_classes])
+    first = -num_classes * tf.cast(delay, tf.int64)
+    uniform_draws = tf.reshape(uniform(seed, steps * num_classes, first), [-1, steps, num_classes])
     return -tf.math.log(-tf.math.log(tf.transpose(uniform_draws, [1, 0, 2])))
 
 
-def uniform(seed: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+def uniform(seed: tf.Tensor, number: tf.Tensor, first: tf.Tensor | int = 0) -> tf.Tensor:
     """Return float32 [batch, number] in (0, 1).
 
     Args:
         seed: int64 [batch].
         number: int32 [], draws for each seed.
+        first: int64 [batch], number of the first draw, which may be negative.
     """
-    counter = tf.cast(tf.range(1, number + 1), tf.uint64)
+    place = tf.expand_dims(tf.zeros_like(seed) + first, 1) + tf.cast(tf.range(1, number + 1), tf.int64)
     # The seed is mixed once by itself, so that neighbouring seeds do not share a shifted row of draws.
-    mixed = _mix(tf.bitcast(seed, tf.uint64))[:, None] + counter[None, :] * _constant(0x9E3779B97F4A7C15)
+    own = tf.expand_dims(_mix(tf.bitcast(seed, tf.uint64)), 1)
+    mixed = own + tf.bitcast(place, tf.uint64) * _constant(0x9E3779B97F4A7C15)
     bits = tf.bitwise.right_shift(_mix(mixed), _constant(64 - UNIFORM_BITS))
     return (tf.cast(tf.cast(bits, tf.int32), tf.float32) + 0.5) * 2.0**-UNIFORM_BITS
 

@@ -29,7 +29,7 @@ class Player:
     encoding.
 
     Args:
-        model: Its weights are read once, here: within a graph, make this outside of the loop.
+        model: Its weights as they are now are used; within a graph, make this outside of the loop.
         batch: int32 [], melodies that are played at once.
     """
 
@@ -44,22 +44,20 @@ class Player:
         """Return melodies of no step."""
         return Performance(self._steps.begin(self.batch), self.network.begin())
 
-    def prefill(self, labels: tf.Tensor, length: tf.Tensor) -> Performance:
+    def prefill(self, labels: tf.Tensor) -> Performance:
         """Return melodies whose steps are played and, but for the newest, listened to.
 
         Args:
-            labels: int32 [batch, time], the steps' own labels (`Encoding.classes`).
-            length: int32 [batch], steps that count, 1 or more.
+            labels: int32 [batch, time], the steps' own labels (`Encoding.classes`), one step at least.
         """
         columns = tf.transpose(labels)
         begun = self.play(self.begin(), columns[0])
 
         def add_step(i: tf.Tensor, before: Performance) -> tuple[tf.Tensor, Performance]:
             _, after = self.listen(before)
-            return i + 1, _hold(i < length, self.play(after, columns[i]), before)
+            return i + 1, self.play(after, tf.gather(columns, i))
 
-        width = tf.reduce_max(length)
-        return tf.while_loop(lambda i, _: i < width, add_step, (tf.constant(1), begun))[1]
+        return tf.while_loop(lambda i, _: i < tf.shape(columns)[0], add_step, (tf.constant(1), begun))[1]
 
     def listen(self, performance: Performance) -> tuple[tf.Tensor, Performance]:
         """Let the network hear the newest step.
@@ -83,16 +81,3 @@ class Player:
             label: int32 [batch], the steps' own labels.
         """
         return performance._replace(past=self._steps.extend(performance.past, label))
-
-
-def _hold(goes_on: tf.Tensor, after: Performance, before: Performance) -> Performance:
-    # Keeps rows [batch] that do not go on where they were. The attention's rings need no keeping: a row that waits puts
-    # there what it put before.
-    def choose(new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
-        return (
-            new
-            if len(new.shape) == 3
-            else tf.where(goes_on[:, None] if len(new.shape) == 2 else goes_on, new, old)
-        )
-
-    return tf.nest.map_structure(choose, after, before)

@@ -13,6 +13,7 @@ from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
 
 TensorLike = tf.Tensor | np.ndarray
 
+FREE = -1  # in the place of a label that is not given
 COLDEST, HOTTEST = 1e-6, 1e6  # temperatures; beyond them only the likeliest event, or only chance, is left
 
 
@@ -53,34 +54,46 @@ def generate(
     primer, moved = squash(_within(melody, length), model.config)
     player = Player(model, tf.shape(primer)[0])
     encoding = player.encoding
-    performance = player.prefill(encoding.classes(primer), length)
+    given = encoding.classes(primer)
 
     num_steps = tf.reduce_max(tf.concat([steps, [0]], 0))
-    num_draws = tf.maximum(num_steps, 1)  # a stack of nothing would have no shape
+    num_places = tf.maximum(num_steps, 1)  # a stack of nothing would have no shape
+    num_draws = tf.reduce_max(tf.concat([length + tf.maximum(steps, 1), [2]], 0)) - 1
     # not greater than 0: NaN too is as cold as can be
     temperature = tf.where(temperature > COLDEST, tf.minimum(temperature, HOTTEST), COLDEST)
-    noise = temperature[:, None] * draws.gumbel(seed, num_draws, encoding.num_classes) + player.network.bias
+    noise = draws.gumbel(seed, num_draws, encoding.num_classes, delay=length - 1)
+    noise = temperature[:, None] * noise + player.network.bias
+    # A primer's steps are drawn like the others, from noise that leaves no choice.
+    forced = tf.where(tf.sequence_mask(length, tf.shape(given)[1]), given, FREE)
+    beyond = tf.fill([tf.shape(given)[0], num_draws], FREE)
+    forced = tf.concat([forced, beyond], axis=1)[:, 1 : num_draws + 1]
+    noise += tf.one_hot(tf.transpose(forced), encoding.num_classes, np.inf)
 
     def add_step(
         i: tf.Tensor, performance: Performance, labels: tf.TensorArray, outputs: tf.TensorArray
     ) -> tuple[tf.Tensor, Performance, tf.TensorArray, tf.TensorArray]:
         output, performance = player.listen(performance)
-        scores = tf.matmul(output, player.network.kernel) + noise[i]
+        scores = tf.matmul(output, player.network.kernel) + tf.gather(noise, i)
         label = player.own_labels(performance, tf.argmax(scores, axis=1, output_type=tf.int32))
         return i + 1, player.play(performance, label), labels.write(i, label), outputs.write(i, output)
 
     labels = tf.TensorArray(tf.int32, num_draws, element_shape=[None])
     outputs = tf.TensorArray(tf.float32, num_draws, element_shape=[None, player.network.kernel.shape[0]])
-    loop = (tf.constant(0), performance, labels, outputs)
+    begun = player.play(player.begin(), given[:, 0])
+    loop = (tf.constant(0), begun, labels, outputs)
     *_, labels, outputs = tf.while_loop(lambda i, *_: i < num_draws, add_step, loop)
 
-    labels = tf.transpose(labels.stack())
-    log_probabilities = tf.nn.log_softmax(player.network.logits(tf.transpose(outputs.stack(), [1, 0, 2])))
-    events = encoding.events(labels)
-    whole = tf.concat([encoding.events(performance.past.labels), events], axis=1)
-    repeated = [whole[:, WINDOW - distance :][:, :num_draws] for distance in encoding.lookbacks]
+    # Of all draws each row's own places, and no further than there are any.
+    place = tf.minimum(tf.expand_dims(length - 1, 1) + tf.range(num_places), num_draws - 1)
+    played = tf.concat([given[:, :1], tf.transpose(labels.stack())], axis=1)
+    whole = tf.pad(encoding.events(played), [[0, 0], [WINDOW, 0]], constant_values=NO_EVENT)
+    events, *repeated = (
+        tf.gather(whole, WINDOW + 1 + place - distance, batch_dims=1) for distance in (0, *encoding.lookbacks)
+    )
+    heard = tf.gather(tf.transpose(outputs.stack(), [1, 0, 2]), place, batch_dims=1)
+    log_probabilities = tf.nn.log_softmax(player.network.logits(heard))
     gained = encoding.log_likelihood(log_probabilities, events, repeated)
-    counts = tf.sequence_mask(steps, num_draws)
+    counts = tf.sequence_mask(steps, num_places)
     added = transpose(tf.where(counts, events, NO_EVENT), -moved, MIN_PITCH, MAX_PITCH + 1)
     return Sample(added[:, :num_steps], tf.reduce_sum(tf.where(counts, gained, 0.0), axis=1))
 

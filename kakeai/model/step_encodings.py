@@ -33,7 +33,7 @@ class Past(NamedTuple):
         position: int32 [batch], index of the newest step; -1 before the first.
         labels: int32 [batch, WINDOW], of the last steps, the newest at the end; before the first, of NO_EVENT.
         line: int32 [batch], row of `_Line` that says what sounds and how the melody came there.
-        last_begun: int32 [batch, pitches], position at which each pitch last began, -1 for never.
+        last_begun: int32 [batch, pitches], which step each pitch last began at, counted from 1; 0 for never.
         key_fits: float32 [batch, 12], how many notes of the melody belong to each major key.
     """
 
@@ -64,7 +64,7 @@ class StepEncoding(ABC):
             past: Of the steps before.
             label: int32 [batch], the next step's own label.
         """
-        labels = tf.concat([past.labels[:, 1:], label[:, None]], axis=1)
+        labels = tf.concat([past.labels[:, 1:], tf.expand_dims(label, 1)], axis=1)
         return past._replace(position=past.position + 1, labels=labels)
 
     @abstractmethod
@@ -73,7 +73,7 @@ class StepEncoding(ABC):
 
     def meanings(self, past: Past) -> tf.Tensor:
         """Return int32 [batch, num_classes]: what each label would mean at the next step, as the step's own label."""
-        own = tf.zeros_like(past.position)[:, None] + tf.range(self.num_events)
+        own = tf.expand_dims(tf.zeros_like(past.position), 1) + tf.range(self.num_events)
         if not self.encoding.lookbacks:
             return own
         return tf.concat([own, _before_next(past)], axis=1)
@@ -125,7 +125,7 @@ class KeyStep(StepEncoding):
             .begin(batch)
             ._replace(
                 line=tf.fill([batch], self.line.beginning),
-                last_begun=tf.fill([batch, self.encoding.num_pitches], -1),
+                last_begun=tf.zeros([batch, self.encoding.num_pitches], tf.int32),
                 key_fits=tf.zeros([batch, PITCH_CLASSES]),
             )
         )
@@ -133,10 +133,10 @@ class KeyStep(StepEncoding):
     def extend(self, past: Past, label: tf.Tensor) -> Past:
         """Return the past one step on."""
         past, line = super().extend(past, label), past.line
-        begins = tf.one_hot(label, self.encoding.num_pitches, True, False)
+        begins = tf.one_hot(label, self.encoding.num_pitches, dtype=tf.int32)
         return past._replace(
             line=tf.gather(self.line.next, line * self.num_events + label),
-            last_begun=tf.where(begins, past.position[:, None], past.last_begun),
+            last_begun=tf.maximum(past.last_begun, begins * tf.expand_dims(past.position + 1, 1)),
             key_fits=past.key_fits + tf.gather(self.keys_of_label, label),
         )
 
@@ -145,7 +145,7 @@ class KeyStep(StepEncoding):
         metre = tf.gather(self.metre, tf.math.floormod(past.position + 1, len(self.metre)))
         # The newest pitches: those that last began no earlier than the last of the newest, if they began at all.
         newest = tf.math.top_k(past.last_begun, RECENT_PITCHES, sorted=True).values
-        is_recent = past.last_begun >= tf.maximum(newest[:, -1:], 0)
+        is_recent = past.last_begun >= tf.maximum(newest[:, -1:], 1)
         recent_fits = tf.matmul(tf.cast(is_recent, tf.float32), self.keys_of_pitch)
         fits = tf.stack([past.key_fits, recent_fits], axis=1)
         likeliest = tf.cast(tf.equal(fits, tf.reduce_max(fits, axis=2, keepdims=True)), tf.float32)
@@ -212,7 +212,7 @@ def _repeats(past: Past) -> tf.Tensor:
     near, far = LOOKBACKS
     before = past.labels[:, WINDOW - 1 - near :: near - far]
     same = tf.equal(past.labels[:, -1:], before)
-    return tf.cast(tf.logical_and(same, past.position[:, None] >= LOOKBACKS), tf.float32)
+    return tf.cast(tf.logical_and(same, tf.expand_dims(past.position, 1) >= LOOKBACKS), tf.float32)
 
 
 def _counters(bits: int) -> np.ndarray:

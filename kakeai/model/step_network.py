@@ -1,7 +1,8 @@
 """`MelodyRnn` one step at a time, with as few operations as the graph can do.
 
-A sampler's loop pays for every operation, so weights are put together before it: a layer's biases are the last row of
-its kernel (its input always ends in a one), and the gates of an LSTM lie so that one sigmoid does for three of them.
+A sampler's loop pays for every operation, so weights are put together before it, as constants: a layer's biases are the
+last row of its kernel (its input always ends in a one), and the gates of an LSTM lie so that one sigmoid does for three
+of them.
 """
 
 # Keras knows its layers' parts by names that its stubs do not have.
@@ -9,6 +10,7 @@ its kernel (its input always ends in a one), and the gates of an LSTM lie so tha
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from kakeai.model.network import AttentionCell, MelodyRnn
@@ -24,20 +26,15 @@ class LstmState(NamedTuple):
 class AttentionState(NamedTuple):
     """What an LSTM with attention carries on.
 
-    The last output is not among the others until the next step: so a step that is done again, for rows that wait while
-    others of the batch go on, finds the same outputs.
-
     Attributes:
         lstm: State of the LSTM within.
         attention: float32 [batch, units], what the last step saw of the outputs before it.
-        output: float32 [batch, units], what came of the last step.
-        outputs: float32 [batch, window, units], those before it; that of step n lies at n modulo the window.
+        outputs: float32 [batch, window, units], the last ones; that of step n lies at n modulo the window.
         keys: float32 [batch, window, units], what the attention compares them by.
     """
 
     lstm: LstmState
     attention: tf.Tensor
-    output: tf.Tensor
     outputs: tf.Tensor
     keys: tf.Tensor
 
@@ -49,13 +46,12 @@ class StepNetwork:
     """A model's layers, for one step of a batch.
 
     Args:
-        model: Its weights are read once, here: within a graph, make this outside of the loop.
+        model: Its weights as they are now become constants of the graph.
         batch: int32 [], melodies that are played at once.
     """
 
     def __init__(self, model: MelodyRnn, batch: tf.Tensor) -> None:
         """Put the weights together."""
-        self.batch = batch
         self.ones = tf.ones([batch, 1])
         self.layers = [
             _Attention(layer.cell, self.ones)
@@ -63,8 +59,8 @@ class StepNetwork:
             else _Lstm(layer.cell, self.ones)
             for layer in model.recurrent
         ]
-        self.kernel = tf.convert_to_tensor(model.to_logits.kernel)
-        self.bias = tf.convert_to_tensor(model.to_logits.bias)
+        self.kernel = _value(model.to_logits.kernel)
+        self.bias = _value(model.to_logits.bias)
 
     def begin(self) -> NetworkState:
         """Return the state before the first step."""
@@ -94,9 +90,9 @@ class StepNetwork:
 class _Lstm:
     def __init__(self, cell, ones: tf.Tensor) -> None:  # noqa: ANN001
         self.units, self.ones = cell.units, ones
-        weights = tf.concat([cell.kernel, cell.recurrent_kernel, cell.bias[None]], axis=0)
-        entry, forget, new, leave = tf.split(weights, 4, axis=1)
-        self.weights = tf.concat([entry, forget, leave, new], axis=1)
+        kernels = [_value(cell.kernel), _value(cell.recurrent_kernel), _value(cell.bias)[None]]
+        entry, forget, new, leave = np.split(np.concatenate(kernels), 4, axis=1)
+        self.weights = np.concatenate([entry, forget, leave, new], axis=1)
 
     def begin(self) -> LstmState:
         nothing = tf.zeros([tf.shape(self.ones)[0], self.units])
@@ -120,41 +116,46 @@ class _Attention:
         self.input_weights = _with_bias(cell.input_projection)
         self.query_weights = _with_bias(cell.query_projection)
         self.output_weights = _with_bias(cell.output_projection)
-        self.key_weights = tf.convert_to_tensor(cell.key_weights)
-        self.score_weights = tf.convert_to_tensor(cell.score_weights)[:, None]
+        self.key_weights = _value(cell.key_weights)
+        self.score_weights = _value(cell.score_weights)[:, None]
         self.ring_starts = self.window * tf.range(tf.shape(ones)[0])
 
     def begin(self) -> AttentionState:
         lstm = self.lstm.begin()
         ring = tf.zeros([tf.shape(self.ones)[0], self.window, self.units])
-        return AttentionState(lstm, lstm.hidden, lstm.hidden, ring, ring)
+        return AttentionState(lstm, lstm.hidden, ring, ring)
 
     def step(
         self, inputs: tf.Tensor, position: tf.Tensor, state: AttentionState
     ) -> tuple[tf.Tensor, AttentionState]:
-        place = self.ring_starts + tf.math.floormod(position - 1, self.window)
-        outputs = self._put(state.outputs, place, state.output)
-        keys = self._put(state.keys, place, tf.matmul(state.output, self.key_weights))
-
         mixed = tf.matmul(tf.concat([inputs, state.attention, self.ones], axis=1), self.input_weights)
         lstm_output, lstm = self.lstm.step(mixed, position, state.lstm)
         query = tf.matmul(tf.concat([lstm.carry, lstm.hidden, self.ones], axis=1), self.query_weights)
-        compared = tf.reshape(tf.tanh(keys + query[:, None]), [-1, self.units])
+        compared = tf.reshape(tf.tanh(state.keys + tf.expand_dims(query, 1)), [-1, self.units])
         scores = tf.reshape(tf.matmul(compared, self.score_weights), [-1, self.window])
-        attention = _weighted_sum(_softmax(scores), outputs)
+        attention = _weighted_sum(_softmax(scores), state.outputs)
         output = tf.matmul(tf.concat([lstm_output, attention, self.ones], axis=1), self.output_weights)
-        return output, AttentionState(lstm, attention, output, outputs, keys)
+        place = self.ring_starts + tf.math.floormod(position, self.window)
+        outputs = self._put(state.outputs, place, output)
+        keys = self._put(state.keys, place, tf.matmul(output, self.key_weights))
+        return output, AttentionState(lstm, attention, outputs, keys)
 
     def _put(self, ring: tf.Tensor, place: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         # Adding what is missing can be done in place, while TensorScatterUpdate always copies the ring.
         rows = tf.reshape(ring, [-1, self.units])
         missing = vectors - tf.gather(rows, place)
-        rows = tf.raw_ops.ScatterNdNonAliasingAdd(input=rows, indices=place[:, None], updates=missing)
+        places = tf.expand_dims(place, 1)
+        rows = tf.raw_ops.ScatterNdNonAliasingAdd(input=rows, indices=places, updates=missing)
         return tf.reshape(rows, [-1, self.window, self.units])
 
 
-def _with_bias(layer) -> tf.Tensor:  # noqa: ANN001
-    return tf.concat([layer.kernel, layer.bias[None]], axis=0)
+def _value(variable) -> np.ndarray:  # noqa: ANN001
+    with tf.init_scope():  # a graph that is being made has no values
+        return np.asarray(variable)
+
+
+def _with_bias(layer) -> np.ndarray:  # noqa: ANN001
+    return np.concatenate([_value(layer.kernel), _value(layer.bias)[None]], axis=0)
 
 
 def _softmax(scores: tf.Tensor) -> tf.Tensor:
@@ -166,4 +167,5 @@ def _softmax(scores: tf.Tensor) -> tf.Tensor:
 def _weighted_sum(weights: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
     # [batch, window], [batch, window, units] → [batch, units]. The third version of the operation, since the second is
     # oneDNN's, which costs one row four times as much.
-    return tf.raw_ops.BatchMatMulV3(x=weights[:, None], y=vectors, Tout=tf.float32)[:, 0]
+    rows = tf.raw_ops.BatchMatMulV3(x=tf.expand_dims(weights, 1), y=vectors, Tout=tf.float32)
+    return tf.squeeze(rows, 1)

@@ -15,13 +15,13 @@ from kakeai.model.saved_model import MOST_STEPS, WARMUP_REQUESTS, export
 STOCK_OPS = """
 AddV2 Any ArgMax AssignVariableOp BatchMatMulV2 BatchMatMulV3 BiasAdd Bitcast BitwiseAnd BitwiseXor
 BroadcastTo Cast ConcatV2 Const Cumsum DisableCopyOnRead Equal Exp ExpandDims Fill FloorDiv FloorMod
-GatherV2 Greater GreaterEqual Identity IdentityN IsFinite Less Log LogSoftmax LogicalAnd MatMul Max Maximum
-MergeV2Checkpoints Min Minimum Mul Neg NoOp NotEqual OneHot Pack Pad PadV2 Placeholder Prod Range
-ReadVariableOp RealDiv Reshape RestoreV2 RightShift Round SaveV2 ScatterNdNonAliasingAdd Select SelectV2
-Shape ShardedFilename Sigmoid Sign Softmax Split SplitV Square StatefulPartitionedCall StatelessWhile
-StaticRegexFullMatch StopGradient StridedSlice StringJoin Sub Sum Tanh TensorListFromTensor
-TensorListGetItem TensorListReserve TensorListSetItem TensorListStack TopKV2 Transpose VarHandleOp While
-ZerosLike
+GatherV2 Greater GreaterEqual Identity IdentityN IsFinite Less Log LogSoftmax LogicalAnd MatMul Max
+Maximum MergeV2Checkpoints Min Minimum Mul Neg NoOp NotEqual OneHot Pack Pad PadV2 PartitionedCall
+Placeholder Prod Range ReadVariableOp RealDiv Reshape RestoreV2 RightShift Round SaveV2
+ScatterNdNonAliasingAdd Select SelectV2 Shape ShardedFilename Sigmoid Sign Softmax Split SplitV Square
+Squeeze StatefulPartitionedCall StatelessWhile StaticRegexFullMatch StopGradient StridedSlice StringJoin
+Sub Sum Tanh TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem TensorListStack
+TopKV2 Transpose VarHandleOp While ZerosLike
 """
 
 
