@@ -1,6 +1,8 @@
-"""Evaluate: dataset and weights → metrics.json, and a report to look at and listen to.
+"""Evaluate: dataset and weights → a decision, with the figures it rests on, and a report to look at and listen to.
 
-metrics.json is flat. Figures that need a held-out side are null where the dataset has none.
+decision.json says whether the model is to be released (`components.gate`): verdict, sentence, champion, checks.
+tunes.jsonl has a row for each held-out tune: its file, its steps, and the nats a step that it cost the model, the
+n-gram and the champion. metrics.json is flat. Figures that need a held-out side are null where the dataset has none.
 
     step, config, hparams             whose weights these are
     corpus, training_corpus           fingerprint of the dataset's corpus, and of the one that was trained on
@@ -12,8 +14,15 @@ metrics.json is flat. Figures that need a held-out side are null where the datas
       event_accuracy, no_event_accuracy, nll_per_step, nll_per_note   (`kakeai.model.held_out.EventFigures`)
     beats_ngram                       whether model_nll_per_step is lower than ngram_nll_per_step
     gain_nll_per_step                 ngram_nll_per_step - model_nll_per_step
-    gain_low, gain_high               its 95 % interval; null for a single melody
-    gain_share_of_melodies            on how many melodies the model is the better one, as a share of them
+    gain_low, gain_high               its 95 % interval by differences between tunes; null for a single one
+    gain_share_of_tunes               on how many tunes (files) the model is the better one, as a share of them
+    num_eval_tunes                    files of the held-out side
+    champion                          version of the model in service that it was compared with; 0 for none
+    champion_nll_per_step             that one's, by its own signature; null for none, as the rest of it:
+    champion_gain_nll_per_step        champion_nll_per_step - model_nll_per_step
+    champion_gain_low, champion_gain_high, champion_gain_share_of_tunes
+                                      as above
+    verdict                           release, refuse or keep
     num_samples                       continuations of two bars that were listened to, eight bars each
     samples_*, held_out_*             of these, and of how the held-out tunes themselves go on:
       pitch_range, notes_per_bar, repetition, silence
@@ -24,8 +33,12 @@ metrics.json is flat. Figures that need a held-out side are null where the datas
 """
 
 import json
+import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +49,12 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import replace_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     from cloudpathlib import CloudPath
 
-    from kakeai.model.network import MelodyRnn
-    from kakeai.model.quotation import Quotation
+    from components.gate import Champion
+    from components.predicting import Predicted
 
-METRICS, REPORT = "metrics.json", "report.html"
-PRIMER_STEPS = 32  # two bars of 4/4
-MEASURED_STEPS = 128  # eight bars
-MEASURED_SAMPLES = 64  # six to listen to are too few to count on
+METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
 PARTS = 4  # that the work is done in, for who watches
 # What is told in one line.
 METRICS_TOLD = ("model_event_accuracy", "ngram_event_accuracy", "beats_ngram", "samples_quotation_longest")
@@ -56,17 +65,23 @@ def evaluate(
     run_dir: "Path | CloudPath",
     output: Path,
     step: int | None = None,
+    store: str = "",
+    model: str = "kakeai",
+    champion: int = 0,
     num_samples: int = 6,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measure how well a training run's model predicts the held-out melodies, and how it plays.
+    """Measure how well a training run's model predicts the held-out melodies, and how it plays; decide on its release.
 
     Args:
         dataset: Folder that `convert` wrote.
         run_dir: Folder of the training run.
-        output: Folder to make (anew): metrics.json and report.html.
+        output: Folder to make (anew): decision.json, metrics.json, tunes.jsonl and report.html.
         step: Which checkpoint; by default the one with the lowest held-out loss.
+        store: The model store, a folder or gs://…, that holds the champion.
+        model: The champion's name there.
+        champion: Version of the model in service, to compare with; 0 for none.
         num_samples: Samples to show in the report.
         seed: Of the samples.
         on_progress: Called with the parts done, and their number.
@@ -75,12 +90,13 @@ def evaluate(
         What metrics.json holds.
 
     Raises:
-        KakeaiError: A bad dataset, or no such checkpoint.
+        KakeaiError: A bad dataset, no such checkpoint, or a champion that is not there or does not work.
     """
-    import numpy as np
-
+    from components.champion_scores import fetched, log_likelihoods
+    from components.gate import Evidence, decide
+    from components.listening import Samples, figures, hear_tunes, usual
+    from components.predicting import Side, predicting
     from kakeai.model import run as training_run
-    from kakeai.model.continuation import continuations
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
     from kakeai.model.learning_curve import overfitting
     from kakeai.report.page import Evaluation, Sample, render
@@ -88,13 +104,31 @@ def evaluate(
     if num_samples < 1:
         raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
     info = read_dataset_info(dataset)
-    training, training_sources = read_dataset(dataset / TRAINING)
-    held_out, held_out_sources = read_dataset(dataset / EVAL)
-    if not training:
+    training, held_out = (Side.of(*read_dataset(dataset / side)) for side in (TRAINING, EVAL))
+    if not training.melodies:
         raise KakeaiError(f"{dataset} has no training melodies; convert a larger corpus")
     run = training_run.read(run_dir)
-    model, step = training_run.load_model(run_dir, step)
+    challenger, step = training_run.load_model(run_dir, step)
 
+    with fetched(store, model, champion) if champion else nullcontext() as version:
+        predicted = predicting(
+            challenger,
+            training,
+            held_out,
+            partial(log_likelihoods, version) if version else None,
+            lambda done: on_progress(done, PARTS),
+        )
+    openings = held_out if held_out.melodies else training
+    samples = Samples(challenger, openings.melodies, training.melodies, num_samples, seed)
+    heard = hear_tunes(held_out.melodies, training.melodies)
+    evidence = Evidence(
+        predicted.over_ngram,
+        predicted.over_halfway,
+        samples.heard,
+        usual(heard, training.melodies),
+        _champion(champion, predicted) if champion else None,
+    )
+    decision = decide(evidence)
     metrics: dict[str, Any] = {
         "step": step,
         "config": run.config,
@@ -103,123 +137,97 @@ def evaluate(
         "training_corpus": run.corpus["fingerprint"],
         "num_files": info.num_files,
         "num_rejected": info.num_rejected,
-        "num_training_melodies": len(training),
-        "num_eval_melodies": len(held_out),
+        "num_training_melodies": len(training.melodies),
+        "num_eval_melodies": len(held_out.melodies),
+        "num_eval_tunes": len(set(held_out.sources)),
+        **predicted.figures,
+        "champion": champion,
+        "verdict": decision.verdict,
+        "num_samples": len(samples.melodies),
+        **figures("samples", samples.heard),
+        **figures("held_out", heard),
     }
-    metrics |= _predicting(model, training, held_out, lambda done: on_progress(done, PARTS))
-    primers, sources = (held_out, held_out_sources) if held_out else (training, training_sources)
-    chosen = np.random.default_rng(seed).permutation(len(primers))
-    chosen = np.resize(chosen, max(num_samples, MEASURED_SAMPLES))
-    played = continuations(model, [primers[i][:PRIMER_STEPS] for i in chosen], MEASURED_STEPS, seed)
-    turns = [len(melody) - MEASURED_STEPS for melody in played]
-    samples_sound, quotations = _listening("samples", played, turns, training)
-    # What the tunes themselves have after the primer, if they are long enough to have anything.
-    going_on = [melody[: PRIMER_STEPS + MEASURED_STEPS] for melody in held_out if len(melody) > PRIMER_STEPS]
-    held_out_sound, _ = _listening("held_out", going_on, [PRIMER_STEPS] * len(going_on), training)
-    metrics |= {"num_samples": len(played), **samples_sound, **held_out_sound}
+    metrics = {name: _finite(value) for name, value in metrics.items()}
     on_progress(3, PARTS)
 
-    samples = [
-        Sample(sources[chosen[i]], played[i], turns[i], quotation.notes, training_sources[quotation.source])
-        for i, quotation in enumerate(quotations[:num_samples])
+    shown = [
+        Sample(openings.sources[opening], melody, turn, quotation.notes, training.sources[quotation.source])
+        for opening, melody, turn, quotation in zip(
+            samples.openings, samples.melodies, samples.turns, samples.quotations, strict=True
+        )
     ]
     curves = training_run.curves(run_dir)
-    warning = overfitting(curves) if held_out else ""
-    page = render(Evaluation(metrics, info.dropped, curves, warning, samples))
+    warning = overfitting(curves) if held_out.melodies else ""
+    page = render(Evaluation(metrics, info.dropped, curves, warning, shown[:num_samples]))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
         folder = Path(aside, "evaluation")
         folder.mkdir()
         (folder / METRICS).write_text(json.dumps(metrics, indent=1))
+        (folder / DECISION).write_text(json.dumps(asdict(decision), indent=1))
+        (folder / TUNES).write_text("".join(json.dumps(row) + "\n" for row in predicted.rows()))
         (folder / REPORT).write_text(page, encoding="utf-8")
         replace_folder(folder, output)
     on_progress(PARTS, PARTS)
     return metrics
 
 
-def _predicting(
-    model: "MelodyRnn",
-    training: Sequence["np.ndarray"],
-    held_out: Sequence["np.ndarray"],
-    on_done: Callable[[int], None],
-) -> dict[str, Any]:
-    from kakeai.model.figures import Figures
-    from kakeai.model.held_out import (
-        Advantage,
-        EventFigures,
-        advantage,
-        event_figures,
-        predict,
-        predict_by_ngram,
-        squashed,
+def _champion(version: int, predicted: "Predicted") -> "Champion":
+    from components.gate import Champion
+    from kakeai.model.advantage import advantage
+
+    if not (predicted.challenger and predicted.champion and predicted.ngram):
+        return Champion(version, None, None)
+    return Champion(
+        version,
+        advantage(predicted.challenger, predicted.champion),
+        advantage(predicted.champion, predicted.ngram),
     )
-    from kakeai.model.ngram import Ngram
-
-    by_model = by_ngram = dict.fromkeys(EventFigures._fields)
-    labels, gain = dict.fromkeys(Figures._fields), dict.fromkeys(Advantage._fields)
-    beats_ngram = None
-    if held_out:
-        melodies = squashed(held_out, model.config)
-        of_model, label_figures = predict(model, melodies)
-        on_done(1)
-        ngram = Ngram(squashed(training, model.config), model.config.min_note, model.config.max_note)
-        of_ngram = predict_by_ngram(ngram, melodies)
-        on_done(2)
-        by_model, by_ngram = (event_figures(each)._asdict() for each in (of_model, of_ngram))
-        labels = label_figures._asdict()
-        gain = advantage(of_model, of_ngram)._asdict()
-        beats_ngram = by_model["nll_per_step"] < by_ngram["nll_per_step"]
-    return {
-        **labels,
-        **{f"model_{name}": value for name, value in by_model.items()},
-        **{f"ngram_{name}": value for name, value in by_ngram.items()},
-        "beats_ngram": beats_ngram,
-        **{f"gain_{name}": value for name, value in gain.items()},
-    }
 
 
-def _listening(
-    who: str, melodies: Sequence["np.ndarray"], turns: Sequence[int], training: Sequence["np.ndarray"]
-) -> tuple[dict[str, Any], list["Quotation"]]:
-    # What is heard of each melody from its turn on.
-    from statistics import median
-
-    from kakeai.model.quotation import longest_quotations
-    from kakeai.music.listening import Sound, mean_sound, sound
-
-    heard = dict.fromkeys([*Sound._fields, "quotation_median", "quotation_longest"])
-    quotations = longest_quotations(
-        [melody[turn:] for melody, turn in zip(melodies, turns, strict=True)], training
-    )
-    if melodies:
-        heard |= mean_sound(sound(*each) for each in zip(melodies, turns, strict=True))._asdict()
-        lengths = [quotation.notes for quotation in quotations]
-        heard |= {"quotation_median": median(lengths), "quotation_longest": max(lengths)}
-    return {f"{who}_{name}": value for name, value in heard.items()}, quotations
+def _finite(value: Any) -> Any:  # noqa: ANN401  a figure of any kind
+    # JSON has no word for what is no number.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @component
 def evaluate_component(  # noqa: ANN201  KFP reads the signature
     dataset: Input[Dataset],
     run: Input[Model],
+    store: str,
+    model: str,
+    champion: int,
     evaluation: Output[Artifact],
     report: Output[HTML],
     metrics: Output[Metrics],
 ):
-    """Measure the run's best weights; `evaluation` holds metrics.json and report.html."""
+    """Measure the run's best weights beside the champion's (version 0: none) and decide on their release.
+
+    `evaluation` holds decision.json, metrics.json, tunes.jsonl and report.html.
+    """
+    import json
     import shutil
     from pathlib import Path
 
-    from components.evaluate import METRICS_TOLD, REPORT, evaluate
+    from components.evaluate import DECISION, METRICS_TOLD, REPORT, evaluate
     from components.kubeflow import log_metrics
     from components.stage import stage
 
     with stage("evaluate") as running:
+        folder = Path(evaluation.path)
         figures = evaluate(
-            Path(dataset.path), Path(run.path), Path(evaluation.path), on_progress=running.progress
+            Path(dataset.path),
+            Path(run.path),
+            folder,
+            store=store,
+            model=model,
+            champion=champion,
+            on_progress=running.progress,
         )
-        shutil.copyfile(Path(evaluation.path, REPORT), report.path)
+        shutil.copyfile(folder / REPORT, report.path)
         log_metrics(metrics, figures)
         for name in METRICS_TOLD:
             value = figures[name]
             running.figures[name] = round(value, 3) if isinstance(value, float) else value
+        decision = json.loads((folder / DECISION).read_text())
+        running.figures.update(verdict=decision["verdict"], sentence=decision["sentence"])

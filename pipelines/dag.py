@@ -102,7 +102,13 @@ def kakeai_pipeline(
         gpus=gpus,
         checkpoints=checkpoints,
     )
-    evaluated = evaluate_component(dataset=converted.outputs["dataset"], run=trained.outputs["run"])
+    evaluated = evaluate_component(
+        dataset=converted.outputs["dataset"],
+        run=trained.outputs["run"],
+        store=store,
+        model=model,
+        champion=0,
+    )
     bundled = bundle_component(run=trained.outputs["run"], model=model)
     released = release_component(
         bundled=bundled.outputs["bundled"],

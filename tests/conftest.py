@@ -27,9 +27,9 @@ TUNES = 60
 READY_SECONDS = 120
 PIPELINE = [
     "--hparams",
-    "batch_size=16,rnn_layer_sizes=[16]",
+    "batch_size=16,rnn_layer_sizes=[16],learning_rate=0.01",
     "--num-training-steps",
-    "20",
+    "100",
     "--num-shards",
     "2",
 ]

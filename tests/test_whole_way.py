@@ -36,7 +36,7 @@ def test_each_stage_says_what_it_did_in_a_line(trained):
         r"files +tracks +stretches +dropped because *\n( +\d+){3} +notes begin together", trained.output
     )
     assert "executorInput" not in trained.output
-    assert re.search(r"train +20 steps, loss [\d.]+, held out [\d.]+", trained.output)
+    assert re.search(r"train +100 steps, loss [\d.]+, held out [\d.]+", trained.output)
 
 
 def test_the_version_is_whole_and_tells_what_it_is(trained):
@@ -44,7 +44,7 @@ def test_the_version_is_whole_and_tells_what_it_is(trained):
     assert {path.name for path in (trained.store / "kakeai").iterdir()} == {"1"}
     card = read_card(trained.store, "kakeai", 1)
     assert (card["name"], card["version"], card["parent"]) == ("kakeai", 1, None)
-    assert (card["config"], card["trained_steps"]) == ("lookback_rnn", 20)
+    assert (card["config"], card["trained_steps"]) == ("lookback_rnn", 100)
     assert card["corpus"]["num_files"] == 60
     assert card["corpus"]["num_training_melodies"] > 30
     assert card["metrics"]["ngram_event_accuracy"] > 0

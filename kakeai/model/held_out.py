@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kakeai.model.batches import eval_batches, pad
+from kakeai.model.advantage import TuneScores, by_tune
+from kakeai.model.batches import pad
 from kakeai.model.configs import Config
 from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.figures import Figures, count, figures
@@ -20,7 +21,6 @@ from kakeai.model.ngram import Ngram
 from kakeai.music.melody import NO_EVENT
 
 BATCH_SIZE = 64
-CONFIDENT = 1.96  # standard errors to either side that hold 95 % of a normal distribution
 
 
 class Prediction(NamedTuple):
@@ -54,26 +54,11 @@ class EventFigures(NamedTuple):
     nll_per_note: float
 
 
-class Advantage(NamedTuple):
-    """By how much one predictor is better than another.
-
-    Attributes:
-        nll_per_step: Mean gain of a step, in nats; positive where the first one is better.
-        low: Lower end of its 95 % interval, by the differences between melodies; None for a single melody.
-        high: Upper end of it.
-        share_of_melodies: On how many melodies the first one is better, as a share of them.
-    """
-
-    nll_per_step: float
-    low: float | None
-    high: float | None
-    share_of_melodies: float
-
-
 def squashed(melodies: Sequence[np.ndarray], config: Config) -> list[np.ndarray]:
-    """Return the melodies (int8 [steps] each) moved into the model's key and range, shortest first."""
+    """Return the melodies (int8 [steps] each) moved into the model's key and range, in their order."""
     moved = []
-    for batch in eval_batches(melodies, BATCH_SIZE):
+    for begin in range(0, len(melodies), BATCH_SIZE):
+        batch = pad(melodies[begin : begin + BATCH_SIZE])
         events = np.array(squash(batch.melody, config)[0])
         moved += [row[:length].astype(np.int8) for row, length in zip(events, batch.length, strict=True)]
     return moved
@@ -84,7 +69,8 @@ def predict(model: MelodyRnn, melodies: Sequence[np.ndarray]) -> tuple[list[Pred
 
     Args:
         model: The network.
-        melodies: int8 [steps] each, squashed into its range, at least one.
+        melodies: int8 [steps] each, squashed into its range, at least one; quickest where neighbours are alike in
+            length.
 
     Returns:
         What it said of each melody, and Magenta's figures over labels.
@@ -144,23 +130,10 @@ def event_figures(predictions: Iterable[Prediction]) -> EventFigures:
     )
 
 
-def advantage(first: Sequence[Prediction], second: Sequence[Prediction]) -> Advantage:
-    """Compare two predictors on the same melodies, in the same order.
-
-    The interval is that of a ratio of sums over melodies (gain over steps), by the delta method: melodies are
-    drawn independently, their steps are not.
-    """
-    steps = np.array([len(prediction.event) for prediction in first], float)
-    gains = np.array(
-        [
-            one.log_likelihood.sum(dtype=np.float64) - other.log_likelihood.sum(dtype=np.float64)
-            for one, other in zip(first, second, strict=True)
-        ]
+def of_tunes(predictions: Sequence[Prediction], sources: Sequence[str]) -> TuneScores:
+    """Return the likelihoods of tunes, given what was said of each melody and the file that it is from."""
+    return by_tune(
+        sources,
+        np.array([len(prediction.event) for prediction in predictions], np.int64),
+        np.array([prediction.log_likelihood.sum(dtype=np.float64) for prediction in predictions]),
     )
-    gain = float(gains.sum() / max(steps.sum(), 1.0))
-    share = float((gains > 0).mean())
-    if len(gains) < 2:
-        return Advantage(gain, None, None, share)
-    deviations = ((gains - gain * steps) ** 2).sum() * len(gains) / (len(gains) - 1)
-    error = CONFIDENT * float(np.sqrt(deviations)) / max(steps.sum(), 1.0)
-    return Advantage(gain, gain - error, gain + error, share)

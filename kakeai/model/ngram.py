@@ -35,19 +35,23 @@ MELODIES_AT_ONCE = 128  # in `predict`; bounds its memory
 class Ngram:
     """Counts of training melodies, and what they say about others."""
 
-    def __init__(self, melodies: Sequence[np.ndarray], min_note: int, max_note: int) -> None:
+    def __init__(
+        self, melodies: Sequence[np.ndarray], min_note: int, max_note: int, events: int = EVENTS
+    ) -> None:
         """Count.
 
         Args:
             melodies: Training melodies, int [steps] each, pitches of [min_note, max_note).
             min_note: Lowest pitch there is.
             max_note: One above the highest.
+            events: Notes and note-offs that the longest context holds; 0 knows how frequent each event is, no more.
         """
+        self._events_back = events
         self.min_note = min_note
         self.num_events = max_note - min_note + SPECIAL_EVENTS
         tried = melodies[::TRIED_ON_EVERY]
         others = [melody for i, melody in enumerate(melodies) if i % TRIED_ON_EVERY]
-        self.strengths = [WITTEN_BELL] * len(_ORDERS)
+        self.strengths = [WITTEN_BELL] * (1 + 2 * events)  # nothing; then how long before, and which
         if others:
             self._orders = self._count(others)
             self.strengths = self._best_strengths(tried)
@@ -111,7 +115,7 @@ class Ngram:
         happened = np.append(happened, -1)  # what index -1 finds
         until, key = steps, np.zeros(len(steps), np.uint64)
         yield key
-        for back in range(EVENTS):
+        for back in range(self._events_back):
             at = happened[np.maximum(newest - back, -1)]
             is_there = at >= begins
             at = np.where(is_there, at, begins)
@@ -120,9 +124,6 @@ class Ngram:
             key = _mixed(key, np.where(is_there, events[at], self.num_events))
             yield key
             until = at
-
-
-_ORDERS = range(1 + 2 * EVENTS)  # nothing; then, for each event, how long before the next, and which
 
 
 @dataclass(frozen=True)

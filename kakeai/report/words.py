@@ -33,12 +33,12 @@ def comparison(figures: Figures) -> str:
     """Return how the model and the n-gram compare, empty where nothing was held out."""
     if figures["beats_ngram"] is None:
         return ""
-    better = round(figures["gain_share_of_melodies"] * figures["num_eval_melodies"])
+    better = round(figures["gain_share_of_tunes"] * figures["num_eval_tunes"])
     return (
         f"It expects {percent(figures['model_event_accuracy'])} of their notes and rests just as they come, "
         f"the n-gram {percent(figures['ngram_event_accuracy'])}; to say which note comes and when costs it "
         f"{figures['model_nll_per_note']:.2f} nats, the n-gram {figures['ngram_nll_per_note']:.2f}. It is "
-        f"the better one on {better:,} of {counted(figures['num_eval_melodies'], 'melody', 'melodies')}."
+        f"the better one on {better:,} of {counted(figures['num_eval_tunes'], 'tune')}."
     )
 
 
@@ -48,10 +48,10 @@ def doubt(figures: Figures) -> str:
         return ""
     gain = f"The model gains {signed(figures['gain_nll_per_step'])} nats a step over the n-gram"
     if figures["gain_low"] is None:
-        return f"{gain}; one melody alone tells nothing about others."
+        return f"{gain}; one tune alone tells nothing about others."
     return (
         f"{gain}; for tunes of this kind, the true gain lies between {signed(figures['gain_low'])} and "
-        f"{signed(figures['gain_high'])} with 95 % confidence, by the differences between melodies."
+        f"{signed(figures['gain_high'])} with 95 % confidence, by the differences between tunes."
     )
 
 

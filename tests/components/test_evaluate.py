@@ -16,7 +16,7 @@ from kakeai.model.figures import Figures
 
 HPARAMS = "batch_size=16,rnn_layer_sizes=[24,16],learning_rate=0.01"
 INFO = DatasetInfo("lookback_rnn", 0.1, "by hash", "c0ffee", 46, 2, 46, 40, 6, {"too_short": 3}, {})
-OF_HELD_OUT = re.compile("model_|ngram_|gain_|held_out_|loss|perplexity|.*accuracy|beats_ngram")
+OF_HELD_OUT = re.compile("model_|ngram_|gain_|held_out_|loss|perplexity|.*accuracy|beats_ngram|champion_")
 
 
 def tunes(number, seed):
@@ -84,11 +84,27 @@ def test_metrics_are_complete_finite_and_written(evaluation):
         6,
         2,
     )
-    numbers = [value for value in metrics.values() if not isinstance(value, str)]
-    assert np.isfinite(numbers).all()
-    for name in metrics:
-        if name.endswith(("accuracy", "repetition", "silence", "share_of_melodies")):
+    told = {name for name in metrics if not name.startswith("champion_")}
+    assert np.isfinite([metrics[name] for name in told if not isinstance(metrics[name], str)]).all()
+    for name in told:
+        if name.endswith(("accuracy", "repetition", "silence", "share_of_tunes")):
             assert 0 <= metrics[name] <= 1, name
+
+
+def test_the_decision_is_written_with_its_checks_and_tunes(evaluation):
+    metrics, output, _ = evaluation
+    decision = json.loads((output / "decision.json").read_text())
+    assert (decision["verdict"], decision["champion"]) == (metrics["verdict"], 0)
+    assert [check["name"] for check in decision["checks"]] == [
+        "baseline", "copying", "silence", "repetition", "pitch_range",
+    ]  # fmt: skip
+    assert all(check["sentence"] for check in decision["checks"])
+    tunes = [json.loads(line) for line in (output / "tunes.jsonl").read_text().splitlines()]
+    assert len(tunes) == metrics["num_eval_tunes"] == 6
+    steps = sum(tune["steps"] for tune in tunes)
+    for who in ("model", "ngram"):
+        cost = sum(tune[who] * tune["steps"] for tune in tunes) / steps
+        assert cost == pytest.approx(metrics[f"{who}_nll_per_step"], rel=1e-4)
 
 
 def test_model_and_ngram_are_compared(evaluation):

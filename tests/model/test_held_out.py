@@ -8,7 +8,7 @@ from kakeai.model.batches import pad
 from kakeai.model.configs import CONFIGS, config_named
 from kakeai.model.encodings import encoding_of
 from kakeai.model.figures import count, figures
-from kakeai.model.held_out import Prediction, advantage, event_figures, predict, predict_by_ngram, squashed
+from kakeai.model.held_out import Prediction, event_figures, of_tunes, predict, predict_by_ngram, squashed
 from kakeai.model.network import MelodyRnn
 from kakeai.model.ngram import Ngram
 from kakeai.model.sampler import log_likelihoods, score
@@ -96,32 +96,9 @@ def test_event_figures_of_nothing_are_numbers():
     assert np.isfinite(event_figures([prediction([], [], 0.5)])).all()
 
 
-def test_advantage_is_sure_where_every_melody_agrees():
-    better = [prediction([60] * n, [60] * n, 0.5) for n in (5, 9, 14)]
-    worse = [prediction([60] * n, [60] * n, 0.25) for n in (5, 9, 14)]
-    gain = advantage(better, worse)
-    assert gain.nll_per_step == pytest.approx(np.log(2))
-    assert gain.low == pytest.approx(gain.high)
-    assert gain.share_of_melodies == 1
-    assert advantage(worse, better).nll_per_step == pytest.approx(-np.log(2))
-
-
-def test_advantage_of_one_melody_has_no_interval():
-    one = [prediction([60, 62], [60, 60], 0.5)]
-    assert advantage(one, one) == (0.0, None, None, 0.0)
-
-
-def test_interval_holds_the_true_gain_about_95_times_of_100():
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(400):
-        lengths = rng.integers(50, 200, 40)
-        # Melodies differ in how much is gained on their steps; 0.1 nats on average, whatever their length.
-        gains = 0.1 + rng.normal(0, 0.3, 40)
-        first = [
-            Prediction(np.zeros(n), np.zeros(n), np.full(n, g)) for n, g in zip(lengths, gains, strict=True)
-        ]
-        second = [Prediction(np.zeros(n), np.zeros(n), np.zeros(n)) for n in lengths]
-        gain = advantage(first, second)
-        held += gain.low <= 0.1 <= gain.high
-    assert 0.91 < held / 400 < 0.98
+def test_tunes_sum_up_their_melodies():
+    predictions = [prediction([60] * n, [60] * n, 0.5) for n in (3, 4, 5)]
+    scores = of_tunes(predictions, ["b.mid", "a.mid", "b.mid"])
+    assert scores.sources == ["a.mid", "b.mid"]
+    assert scores.steps.tolist() == [4, 8]
+    np.testing.assert_allclose(scores.log_likelihood, [4 * np.log(0.5), 8 * np.log(0.5)])

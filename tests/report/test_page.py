@@ -35,11 +35,11 @@ def figures(**changes):
     return {
         "step": 100, "config": "lookback_rnn", "hparams": "batch_size=64",
         "corpus": "c0ffee", "training_corpus": "c0ffee", "num_files": 12, "num_rejected": 1,
-        "num_training_melodies": 1234, "num_eval_melodies": 8,
+        "num_training_melodies": 1234, "num_eval_melodies": 8, "num_eval_tunes": 8,
         **dict.fromkeys(SIDES, 0.5),
         **{f"{who}_{name}": 0.25 for who in ("model", "ngram") for name in EVENTS},
         "beats_ngram": True, "gain_nll_per_step": 0.1, "gain_low": 0.05, "gain_high": 0.15,
-        "gain_share_of_melodies": 0.5, "num_samples": 64,
+        "gain_share_of_tunes": 0.5, "num_samples": 64,
         **{f"{who}_{name}": 2.0 for who in ("samples", "held_out") for name in SOUNDS},
         **changes,
     }  # fmt: skip
@@ -50,7 +50,7 @@ NOTHING_HELD_OUT = figures(
     beats_ngram=None,
     **dict.fromkeys(SIDES),
     **{f"{who}_{name}": None for who in ("model", "ngram") for name in EVENTS},
-    **{f"gain_{name}": None for name in ("nll_per_step", "low", "high", "share_of_melodies")},
+    **{f"gain_{name}": None for name in ("nll_per_step", "low", "high", "share_of_tunes")},
     **{f"held_out_{name}": None for name in SOUNDS},
 )
 EVALUATION = Evaluation(

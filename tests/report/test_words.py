@@ -9,8 +9,8 @@ FIGURES = {
     "gain_nll_per_step": 0.05,
     "gain_low": 0.02,
     "gain_high": 0.08,
-    "gain_share_of_melodies": 0.75,
-    "num_eval_melodies": 8,
+    "gain_share_of_tunes": 0.75,
+    "num_eval_tunes": 8,
     "model_event_accuracy": 0.4567,
     "ngram_event_accuracy": 0.4,
     "model_nll_per_note": 2.1,
@@ -38,16 +38,16 @@ def test_headline(beats, low, high, sentence):
     assert sentence in words.headline(FIGURES | {"beats_ngram": beats, "gain_low": low, "gain_high": high})
 
 
-def test_comparison_counts_melodies():
+def test_comparison_counts_tunes():
     said = words.comparison(FIGURES)
     assert "45.7 %" in said
-    assert "better one on 6 of 8 melodies" in said
+    assert "better one on 6 of 8 tunes" in said
 
 
 def test_doubt_names_the_interval():
     assert "+0.050 nats" in words.doubt(FIGURES)
     assert "between −0.020 and +0.080" in words.doubt(FIGURES | {"gain_low": -0.02})
-    assert "one melody alone" in words.doubt(FIGURES | {"gain_low": None, "gain_high": None})
+    assert "one tune alone" in words.doubt(FIGURES | {"gain_low": None, "gain_high": None})
 
 
 def test_quotations():

@@ -1,0 +1,145 @@
+"""How well held-out tunes are predicted: by the challenger, by an n-gram, and by the champion."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kakeai.model.advantage import Advantage, TuneScores, advantage, by_tune
+
+if TYPE_CHECKING:
+    from kakeai.model.network import MelodyRnn
+
+MOST_TRAINING_TUNES = 256  # that are looked at where nothing is held out
+ADVANTAGE = ("nll_per_step", "low", "high", "share_of_tunes")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a dataset: melodies, int8 [steps] each, shortest first, and the file of each."""
+
+    melodies: list[np.ndarray]
+    sources: list[str]
+
+    @classmethod
+    def of(cls, melodies: Sequence[np.ndarray], sources: Sequence[str]) -> "Side":
+        """Sort melodies by length, so that they fit into batches."""
+        order = np.argsort([len(melody) for melody in melodies], kind="stable")
+        return cls([melodies[i] for i in order], [sources[i] for i in order])
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """How well tunes are predicted. All but `over_halfway` is None or empty where nothing is held out.
+
+    Attributes:
+        figures: Their part of metrics.json.
+        challenger: Scores of held-out tunes.
+        ngram: Scores of the same tunes.
+        champion: Scores of the same tunes; None without a champion.
+        over_ngram: The challenger's advantage.
+        over_halfway: Its advantage over what lies half way between the n-gram and mere frequencies of events; where
+            nothing is held out, over frequencies, on training tunes.
+    """
+
+    figures: dict[str, Any]
+    challenger: TuneScores | None
+    ngram: TuneScores | None
+    champion: TuneScores | None
+    over_ngram: Advantage | None
+    over_halfway: Advantage
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield a row of tunes.jsonl for each held-out tune; costs are in nats a step."""
+        if not self.challenger:
+            return
+        sides = {"model": self.challenger, "ngram": self.ngram, "champion": self.champion}
+        for i, (source, steps) in enumerate(
+            zip(self.challenger.sources, self.challenger.steps.tolist(), strict=True)
+        ):
+            costs = {
+                who: -float(scores.log_likelihood[i]) / max(steps, 1)
+                for who, scores in sides.items()
+                if scores
+            }
+            yield {"source": source, "steps": steps, **{who: round(cost, 6) for who, cost in costs.items()}}
+
+
+def predicting(
+    model: "MelodyRnn",
+    training: Side,
+    held_out: Side,
+    champion: Callable[[Sequence[np.ndarray]], np.ndarray] | None,
+    on_done: Callable[[int], None],
+) -> Predicted:
+    """Let all of them predict the held-out tunes.
+
+    Args:
+        model: The challenger.
+        training: What it and the n-gram learnt from.
+        held_out: What they did not.
+        champion: Log-likelihoods of melodies, in nats; None for no champion.
+        on_done: Called with the parts done: 1 and 2.
+    """
+    from kakeai.model.figures import Figures
+    from kakeai.model.held_out import (
+        EventFigures,
+        event_figures,
+        of_tunes,
+        predict,
+        predict_by_ngram,
+        squashed,
+    )
+    from kakeai.model.ngram import Ngram
+
+    low, high = model.config.min_note, model.config.max_note
+    learnt = squashed(training.melodies, model.config)
+    frequencies = Ngram(learnt, low, high, events=0)
+    if not held_out.melodies:
+        every = -(-len(learnt) // MOST_TRAINING_TUNES)
+        some, sources = learnt[::every], training.sources[::every]
+        by_model = of_tunes(predict(model, some)[0], sources)
+        over = advantage(by_model, of_tunes(predict_by_ngram(frequencies, some), sources))
+        nothing = dict.fromkeys(
+            [
+                *Figures._fields,
+                *(f"{who}_{name}" for who in ("model", "ngram") for name in EventFigures._fields),
+                "beats_ngram",
+                *(f"{who}_{name}" for who in ("gain", "champion_gain") for name in ADVANTAGE),
+                "champion_nll_per_step",
+            ]
+        )
+        on_done(2)
+        return Predicted(nothing, None, None, None, None, over)
+
+    melodies, sources = squashed(held_out.melodies, model.config), held_out.sources
+    of_model, labels = predict(model, melodies)
+    on_done(1)
+    of_ngram = predict_by_ngram(Ngram(learnt, low, high), melodies)
+    by_model, by_ngram = of_tunes(of_model, sources), of_tunes(of_ngram, sources)
+    by_frequencies = of_tunes(predict_by_ngram(frequencies, melodies), sources)
+    half_way = by_ngram._replace(
+        log_likelihood=(by_ngram.log_likelihood + by_frequencies.log_likelihood) / 2.0
+    )
+    by_champion, over_champion = None, dict.fromkeys(Advantage._fields)
+    if champion:
+        steps = np.array([len(melody) - 1 for melody in held_out.melodies])
+        by_champion = by_tune(sources, steps, champion(held_out.melodies))
+        over_champion = advantage(by_model, by_champion)._asdict()
+    on_done(2)
+    over_ngram = advantage(by_model, by_ngram)
+    figures = {
+        **labels._asdict(),
+        **{f"model_{name}": value for name, value in event_figures(of_model)._asdict().items()},
+        **{f"ngram_{name}": value for name, value in event_figures(of_ngram)._asdict().items()},
+        "beats_ngram": over_ngram.nll_per_step > 0,
+        **{f"gain_{name}": getattr(over_ngram, name) for name in ADVANTAGE},
+        "champion_nll_per_step": _cost(by_champion) if by_champion else None,
+        **{f"champion_gain_{name}": over_champion[name] for name in ADVANTAGE},
+    }
+    return Predicted(figures, by_model, by_ngram, by_champion, over_ngram, advantage(by_model, half_way))
+
+
+def _cost(scores: TuneScores) -> float:
+    return -float(scores.log_likelihood.sum()) / max(int(scores.steps.sum()), 1)
