@@ -84,19 +84,24 @@ def survey(
             None,
             allow_shrink,
             num_shards,
-            lambda done, total: bar.show("survey", done, total),
+            on_progress=lambda done, total: bar.show("survey", done, total),
         )
     show_stage("survey", {"sentence": result.sentence, "seconds": time.monotonic() - begun})
 
 
 def ingest(
-    corpus: Annotated[str, typer.Argument(help="Folder (searched through), .zip or .tar of MIDI files.")],
+    corpus: Annotated[
+        str, typer.Argument(help="Folder (searched through), .zip or .tar of MIDI files, or gs://…")
+    ],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     shard: Annotated[int, typer.Option(help="Which part of the corpus, from 0.")] = 0,
     num_shards: Annotated[int, typer.Option(help="Into how many parts it is divided.")] = 1,
     processes: Annotated[
         int | None, typer.Option(help="That read; one for each core by default.", min=1)
     ] = None,
+    reuse: Annotated[
+        str, typer.Option(help="Folder or gs://… that keeps what was read, for the next time.")
+    ] = "",
 ) -> None:
     """MIDI files → NoteSequences; ledger.jsonl says what became of each file.
 
@@ -113,6 +118,7 @@ def ingest(
             shard,
             num_shards,
             processes,
+            reuse,
             on_progress=lambda done, total: bar.show("ingest", done, total),
         )
     figures = {

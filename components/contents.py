@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from components.archives import MAX_FILE_BYTES, UnreadableError, too_large
 from components.corpus_files import Corpus
+from components.file_reading import FileReading
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow
 from kakeai.storage import CONNECTIONS
@@ -22,15 +23,17 @@ class Content(NamedTuple):
 
     Attributes:
         row: Which file.
-        content: Its bytes; None where it cannot be read, or repeats an earlier file and was not read.
+        content: Its bytes; None where it cannot be had or was not read.
         sha256: Of these, in hex; empty for None.
-        complaint: Why it cannot be read; empty if it can, or need not be.
+        complaint: Why it cannot be had; empty if it can, or need not be.
+        reading: What came out of it in an earlier run; None if it is to be read.
     """
 
     row: ManifestRow
     content: bytes | None = None
     sha256: str = ""
     complaint: str = ""
+    reading: FileReading | None = None
 
 
 def contents(corpus: Corpus, rows: Iterable[ManifestRow]) -> Iterator[Content]:

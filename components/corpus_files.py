@@ -119,7 +119,7 @@ class Corpus:
                     here = self._local(path)
                 else:
                     here = Path(folder, "archive")
-                    download_object(self._at(path), generation, here)  # type: ignore[arg-type]
+                    download_object(self._at(path), here, generation)  # type: ignore[arg-type]
                 try:
                     file = opened.enter_context(here.open("rb"))
                 except FileNotFoundError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kakeai.errors import KakeaiError
-from kakeai.model.note_sequence_bytes import note_sequence_bytes
+from kakeai.model.note_sequence_bytes import note_sequence_bytes, with_names
 from kakeai.music.midi import MidiError, mend_midi, read_midi_files
 from kakeai.music.score import Score
 
@@ -28,11 +28,13 @@ class FileReading(NamedTuple):
         sequences: Serialized NoteSequences, of which a tunebook has many.
         complaints: Why the file, or each of some tunes in it, cannot be read.
         repair: What was left out of a file to read it; empty if nothing was.
+        lasting: Whether another try would come to the same; not so where a reader was ended over it.
     """
 
     sequences: list[bytes]
     complaints: list[str]
     repair: str = ""
+    lasting: bool = True
 
 
 def read_files(files: Sequence[FileToRead], collection: str) -> list[FileReading]:
@@ -51,6 +53,11 @@ def read_files(files: Sequence[FileToRead], collection: str) -> list[FileReading
         readings[number] if number in readings else _read_other(file, collection)
         for number, file in enumerate(files)
     ]
+
+
+def renamed(sequence: bytes, path: str, collection: str) -> bytes:
+    """Return the NoteSequence of a MIDI file as it would be under another path or in another collection."""
+    return with_names(sequence, _id("midi", collection, path), path, collection)
 
 
 def _read_midi_files(files: Sequence[FileToRead], collection: str) -> list[FileReading]:

@@ -1,9 +1,10 @@
 """Ingest: MIDI files, MusicXML and ABC → shards of NoteSequences, and a list of what could not be read."""
 
+import heapq
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,11 @@ from components.corpus_files import Corpus, as_text
 from components.file_reading import FileReading, FileToRead
 from components.kubeflow import component
 from components.ledger import DUPLICATE, LEDGER, READ, REJECTED, REPAIRED, FileRow
+from components.packs import NewPack, Packs
 from components.reading_processes import ReadingProcesses
 from components.survey import read_survey, survey
 from kakeai.errors import KakeaiError
-from kakeai.manifest import MANIFEST, read_manifest
+from kakeai.manifest import MANIFEST, ManifestRow, read_manifest
 from kakeai.model.tfrecord import write_records
 from kakeai.music.midi.batch import BATCH_BYTES
 from kakeai.processors import usable_processors
@@ -37,6 +39,7 @@ class IngestResult:
         num_rejected: Files, and tunes of tunebooks, that could not be read; `rejected.jsonl` says why.
         num_duplicates: Files left out because an earlier one has the same content.
         num_repaired: Files of which something had to be left out; the ledger says what.
+        num_reused: Files that an earlier run read, whose results were taken over.
     """
 
     num_files: int = 0
@@ -44,6 +47,7 @@ class IngestResult:
     num_rejected: int = 0
     num_duplicates: int = 0
     num_repaired: int = 0
+    num_reused: int = 0
 
 
 def ingest(
@@ -52,6 +56,7 @@ def ingest(
     shard: int = 0,
     num_shards: int = 1,
     num_processes: int | None = None,
+    reuse: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> IngestResult:
     """Survey a corpus, and read one shard of it; see `survey` and `ingest_shard`.
@@ -62,8 +67,8 @@ def ingest(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
         manifest = Path(aside, "survey")
-        survey(corpus, manifest, num_shards=num_shards)
-        return ingest_shard(manifest, output, shard, num_processes, on_progress)
+        survey(corpus, manifest, num_shards=num_shards, reuse=reuse)
+        return ingest_shard(manifest, output, shard, num_processes, reuse, on_progress)
 
 
 def ingest_shard(
@@ -71,6 +76,7 @@ def ingest_shard(
     output: Path,
     shard: int = 0,
     num_processes: int | None = None,
+    reuse: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> IngestResult:
     """Read those files of a corpus that a manifest gives to one shard.
@@ -84,6 +90,8 @@ def ingest_shard(
         output: Folder to write; one that is there is replaced.
         shard: From 0 on.
         num_processes: How many read side by side; by default one for each core. The result is the same.
+        reuse: Folder or gs:// address that outlasts runs, where what was read is kept by content (see
+            `components.packs`); empty for none. The result is the same.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -94,21 +102,26 @@ def ingest_shard(
     if not 0 <= shard < surveyed.num_shards:
         raise KakeaiError(f"shard {shard} of {surveyed.num_shards} does not exist; shards count from 0")
     corpus = Corpus(surveyed.corpus)
-    total = sum(row.shard == shard for row in read_manifest(manifest / MANIFEST))
-    mine = (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)
+
+    def mine() -> Iterator[ManifestRow]:
+        return (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)
+
+    total = sum(1 for _ in mine())
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
         ReadingProcesses(corpus.name, num_processes or usable_processors()) as processes,
+        Packs(reuse, corpus.name) as packs,
+        NewPack(reuse, corpus.name) as new_pack,
     ):
         folder = Path(aside, "shard")
         folder.mkdir()
+        reused = (_reused(row, packs) for row in mine() if packs.holds(row))
+        read = contents(corpus, (row for row in mine() if not packs.holds(row)))
+        files = heapq.merge(reused, read, key=lambda file: file.row.position)
         result = IngestResult()
         sequences = _write_down(
-            processes.read(_batches(contents(corpus, mine))),
-            folder,
-            result,
-            lambda done: on_progress(done, total),
+            processes.read(_batches(files)), folder, result, new_pack, lambda done: on_progress(done, total)
         )
         write_records(folder / f"note_sequences-{shard:05d}-of-{surveyed.num_shards:05d}.tfrecord", sequences)
         info = {**asdict(result), "shard": shard, "num_shards": surveyed.num_shards}
@@ -117,43 +130,35 @@ def ingest_shard(
     return result
 
 
-def _batches(files: Iterable[Content]) -> Iterator[tuple[list[FileToRead], list[FileRow]]]:
-    """Yield the files to read, with a row for each of all, as its bytes alone tell."""
+def _reused(row: ManifestRow, packs: Packs) -> Content:
+    reading, sha256 = packs.reading(row, as_text(row.file))
+    return Content(row, sha256=sha256, reading=reading)
+
+
+def _batches(files: Iterable[Content]) -> Iterator[tuple[list[FileToRead], list[Content]]]:
+    """Yield the files to read, with all that stand between them in the order of the corpus."""
     to_read: list[FileToRead] = []
-    rows: list[FileRow] = []
+    batch: list[Content] = []
     size = 0
     for file in files:
-        row = _unread(file)
-        rows.append(row)
         if file.content is not None:
-            to_read.append(FileToRead(row.file, file.content))
+            to_read.append(FileToRead(as_text(file.row.file), file.content))
             size += len(file.content)
-        if size >= BATCH_BYTES or len(rows) >= BATCH_FILES:
-            yield to_read, rows
-            to_read, rows, size = [], [], 0
-    yield to_read, rows
-
-
-def _unread(file: Content) -> FileRow:
-    verdict, reason = READ, ""
-    if file.row.same_as:
-        verdict, reason = DUPLICATE, f"{as_text(file.row.same_as)} has the same content"
-    elif file.content is None:
-        verdict, reason = REJECTED, file.complaint
-    return FileRow(
-        as_text(file.row.file),
-        file.row.bytes,
-        file.sha256 or None,
-        verdict,
-        reason,
-        position=file.row.position,
-    )
+            file = file._replace(content=None)
+        elif file.reading:
+            size += sum(map(len, file.reading.sequences))
+        batch.append(file)
+        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+            yield to_read, batch
+            to_read, batch, size = [], [], 0
+    yield to_read, batch
 
 
 def _write_down(
-    batches: Iterator[tuple[list[FileReading], list[FileRow]]],
+    batches: Iterator[tuple[list[FileReading], list[Content]]],
     folder: Path,
     result: IngestResult,
+    new_pack: NewPack,
     on_progress: Callable[[int], None],
 ) -> Iterator[bytes]:
     """Yield the sequences of all files; write the ledger and what is rejected, and count."""
@@ -162,16 +167,17 @@ def _write_down(
         (folder / LEDGER).open("w", encoding="utf-8") as ledger,
         (folder / REJECTED_LIST).open("w", encoding="utf-8") as rejected,
     ):
-        for readings, rows in batches:
+        for readings, files in batches:
             following = iter(readings)
-            for row in rows:
+            for file in files:
                 on_progress(done)
                 done += 1
-                complaints = [row.reason] if row.verdict == REJECTED else []
-                if row.verdict == READ:
+                reading = file.reading
+                if reading is None and file.sha256:
                     reading = next(following)
-                    complaints = reading.complaints
-                    row = _judged(row, reading)
+                    new_pack.add(file.row, as_text(file.row.file), file.sha256, reading)
+                row, complaints = _judged(file, reading)
+                if reading:
                     yield from reading.sequences
                 ledger.write(row.as_line())
                 for reason in complaints:
@@ -182,20 +188,36 @@ def _write_down(
                 result.num_rejected += len(complaints)
                 result.num_duplicates += row.verdict == DUPLICATE
                 result.num_repaired += row.verdict == REPAIRED
+                result.num_reused += file.reading is not None
     on_progress(done)
 
 
-def _judged(row: FileRow, reading: FileReading) -> FileRow:
-    verdict = REJECTED if not reading.sequences else REPAIRED if reading.repair else READ
-    reason = reading.repair or "; ".join(reading.complaints)
-    return replace(row, verdict=verdict, reason=reason, sequences=len(reading.sequences))
+def _judged(file: Content, reading: FileReading | None) -> tuple[FileRow, list[str]]:
+    """Return a file's row in the ledger, and what there is to complain of."""
+    if reading is None and file.row.same_as:
+        verdict, reason, complaints = DUPLICATE, f"{as_text(file.row.same_as)} has the same content", []
+    elif reading is None:
+        verdict, reason, complaints = REJECTED, file.complaint, [file.complaint]
+    else:
+        verdict = REJECTED if not reading.sequences else REPAIRED if reading.repair else READ
+        complaints = reading.complaints
+        reason = reading.repair or "; ".join(complaints)
+    return FileRow(
+        file=as_text(file.row.file),
+        bytes=file.row.bytes,
+        sha256=file.sha256 or None,
+        verdict=verdict,
+        reason=reason,
+        sequences=len(reading.sequences) if reading else 0,
+        position=file.row.position,
+    ), complaints
 
 
 @component
-def ingest_component(manifest: Input[Artifact], shard: int, note_sequences: Output[Artifact]) -> NamedTuple(
-    "IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]
-):  # type: ignore
-    """Read one shard of a corpus."""
+def ingest_component(
+    manifest: Input[Artifact], shard: int, reuse: str, note_sequences: Output[Artifact]
+) -> NamedTuple("IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]):  # type: ignore
+    """Read one shard of a corpus; `reuse` is where results of earlier runs are kept, empty for nowhere."""
     from dataclasses import asdict
     from pathlib import Path
 
@@ -204,7 +226,7 @@ def ingest_component(manifest: Input[Artifact], shard: int, note_sequences: Outp
 
     with stage("ingest") as running:
         result = ingest_shard(
-            Path(manifest.path), Path(note_sequences.path), shard, on_progress=running.progress
+            Path(manifest.path), Path(note_sequences.path), shard, None, reuse, running.progress
         )
         note_sequences.metadata.update(asdict(result))
         running.figures.update(
@@ -213,5 +235,6 @@ def ingest_component(manifest: Input[Artifact], shard: int, note_sequences: Outp
             sequences=result.num_sequences,
             rejected=result.num_rejected,
             duplicates=result.num_duplicates,
+            reused=result.num_reused,
         )
     return (result.num_files, result.num_sequences, result.num_rejected)

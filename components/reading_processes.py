@@ -95,7 +95,7 @@ class ReadingProcesses:
             return readings
         how = process.how_it_ended()
         if len(files) == 1 and again:
-            return [FileReading([], [f"reading it failed: {how}"])]
+            return [FileReading([], [f"reading it failed: {how}"], lasting=False)]
         middle = len(files) // 2  # the file at fault is found by halves
         return self._read(files[:middle], again=True) + self._read(files[middle:], again=True)
 

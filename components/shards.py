@@ -6,6 +6,7 @@ from collections.abc import Sequence
 # What an object of a bucket costs, as measured (docs/operations.md, "Hours and cost").
 SECONDS_A_FILE = 0.005
 SECONDS_A_BYTE = 1e-7
+SECONDS_A_PACKED_BYTE = 1e-7  # of the file; its NoteSequences are three times as long
 SECONDS_A_SHARD = 300.0  # a pod takes half a minute to start; it should then have something to do
 MAX_SHARDS = 100  # pods that KFP starts at once
 RUNS_A_SHARD = 8  # so fine are archives cut; each shard that has a run of one opens it anew
@@ -16,12 +17,17 @@ def seconds_to_read(num_bytes: int) -> float:
     return SECONDS_A_FILE + SECONDS_A_BYTE * num_bytes
 
 
+def seconds_to_fetch(num_bytes: int) -> float:
+    """Return about how long it takes where an earlier run has read it."""
+    return SECONDS_A_PACKED_BYTE * num_bytes
+
+
 def choose_num_shards(seconds: float) -> int:
     """Return how many shards pay for so much reading."""
     return max(1, min(MAX_SHARDS, round(seconds / SECONDS_A_SHARD)))
 
 
-def divide(seconds: Sequence[float], groups: Sequence[int], num_shards: int) -> list[int]:
+def divide(seconds: Sequence[float], groups: Sequence[str], num_shards: int) -> list[int]:
     """Return the shard of each file: the longest goes first, and always to the shard with the least to do.
 
     That makes no shard longer than 4/3 of what the best division has for its longest (R. L. Graham, Bounds on
@@ -29,14 +35,14 @@ def divide(seconds: Sequence[float], groups: Sequence[int], num_shards: int) -> 
 
     Args:
         seconds: What each file takes.
-        groups: Files of the same number stay together, in long runs, as do those of an archive; 0 for a file
-            that is by itself.
+        groups: The archive or pack that each lies in, whose files stay together in long runs; empty for a
+            file by itself.
         num_shards: How many shards there are.
     """
     longest_run = sum(seconds) / num_shards / RUNS_A_SHARD
     run_of: list[int] = []
     run_seconds: list[float] = []
-    open_run: dict[int, int] = {}
+    open_run: dict[str, int] = {}
     for length, group in zip(seconds, groups, strict=True):
         run = open_run.get(group) if group else None
         if run is None or run_seconds[run] + length > longest_run:

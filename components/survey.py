@@ -15,7 +15,8 @@ from components.archives import MAX_FILE_BYTES, MUSIC_SUFFIXES, UnreadableError,
 from components.champion import Champion, KnownArchives
 from components.corpus_files import Corpus, CorpusFile
 from components.kubeflow import component
-from components.shards import choose_num_shards, divide, seconds_to_read
+from components.packs import Packs, content_key
+from components.shards import choose_num_shards, divide, seconds_to_fetch, seconds_to_read
 from kakeai.errors import KakeaiError
 from kakeai.manifest import MANIFEST, ManifestRow, fingerprint, write_manifest
 from kakeai.storage import replace_folder
@@ -63,6 +64,7 @@ def survey(
     recipe: dict[str, Any] | None = None,
     allow_shrink: bool = False,
     num_shards: int | None = None,
+    reuse: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SurveyResult:
     """List a corpus once, compare it with the one that the model in service was trained on, and divide it.
@@ -80,6 +82,7 @@ def survey(
         recipe: All else that decides what is trained; compared with the champion's.
         allow_shrink: Take also a corpus that has lost more than half of what the champion was trained on.
         num_shards: Parts to divide it into; by default as many as pay.
+        reuse: Where `ingest_shard` keeps what was read; files of which it has the results count as quickly read.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -97,12 +100,16 @@ def survey(
         found.note_down(_rows(place, champion.archives(), on_progress))
         if not found.num_rows:
             raise KakeaiError(f"{corpus} has no music: no {', '.join(MUSIC_SUFFIXES)} file and no archive")
-        result = _compared(str(place), found, champion, recipe, num_shards)
+        result = _compared(str(place), found, champion, recipe)
         if result.num_gone > MOST_GONE * len(champion.contents) and not allow_shrink:
             raise KakeaiError(
                 f"{corpus} has lost {result.num_gone:,} of the {len(champion.contents):,} files that version "
                 f"{champion.version} of {model} was trained on; if that is meant, --allow-shrink"
             )
+        if result.changed:
+            with Packs(reuse, place.name) as packs:
+                found.look_up(packs.known(), place.name)
+        result = replace(result, num_shards=num_shards or choose_num_shards(found.seconds))
         folder = Path(aside, "survey")
         folder.mkdir()
         write_manifest(folder / MANIFEST, found.divided(result.num_shards))
@@ -128,14 +135,15 @@ class _Found:
 
     def __init__(self, spool: Path) -> None:
         self._spool = spool
-        self._seconds, self._groups = array("d"), array("l")
+        self._seconds = array("d")
+        self._groups: list[str] = []
         self._first = array("l")  # the row with the same content, or this row itself
         self._path_of: dict[bytes, tuple[int, str]] = {}  # by MD5: the first row, and its file
         self.num_bytes = 0
 
     @property
     def num_rows(self) -> int:
-        return len(self._seconds)
+        return len(self._first)
 
     @property
     def contents(self) -> frozenset[bytes]:
@@ -150,7 +158,6 @@ class _Found:
         return sum(self._seconds)
 
     def note_down(self, rows: Iterator[ManifestRow]) -> None:
-        number_of: dict[str, int] = {}  # by archive
         with self._spool.open("w") as spool:
             for number, row in enumerate(rows):
                 first, path = number, row.file
@@ -160,17 +167,34 @@ class _Found:
                 row = replace(row, position=number, same_as="" if first == number else path)
                 self._first.append(first)
                 self._seconds.append(0.0 if row.same_as else seconds_to_read(row.bytes))
-                self._groups.append(
-                    number_of.setdefault(row.archive, len(number_of) + 1) if row.archive else 0
-                )
+                self._groups.append(row.archive)
                 spool.write(row.as_line())
+
+    def look_up(self, packs: dict[str, str], collection: str) -> None:
+        """Take into account which contents lie in packs."""
+        if not packs:
+            return
+        looked_up = self._spool.with_name("looked-up")
+        with looked_up.open("w") as spool:
+            for row in self._rows():
+                pack = packs.get(content_key(row.file, collection, row.md5), "")
+                if pack and not row.same_as:
+                    row = replace(row, pack=pack)
+                    self._seconds[row.position] = seconds_to_fetch(row.bytes)
+                    self._groups[row.position] = pack
+                spool.write(row.as_line())
+        self._spool = looked_up
 
     def divided(self, num_shards: int) -> Iterator[ManifestRow]:
         """Yield the rows, each with its shard; a duplicate goes with the file that it repeats."""
         shards = divide(self._seconds, self._groups, num_shards)
+        for row, first in zip(self._rows(), self._first, strict=True):
+            yield replace(row, shard=shards[first])
+
+    def _rows(self) -> Iterator[ManifestRow]:
         with self._spool.open() as spool:
-            for line, first in zip(spool, self._first, strict=True):
-                yield replace(ManifestRow(**json.loads(line)), shard=shards[first])
+            for line in spool:
+                yield ManifestRow(**json.loads(line))
 
 
 def _rows(
@@ -210,9 +234,7 @@ def _measured(read: Callable[[], bytes]) -> tuple[int, str]:
     return len(content), hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _compared(
-    corpus: str, found: _Found, champion: Champion, recipe: dict[str, Any] | None, num_shards: int | None
-) -> SurveyResult:
+def _compared(corpus: str, found: _Found, champion: Champion, recipe: dict[str, Any] | None) -> SurveyResult:
     contents = found.contents
     own = fingerprint(contents)
     num_new, num_gone = len(contents - champion.contents), len(champion.contents - contents)
@@ -232,7 +254,7 @@ def _compared(
         num_duplicates=found.num_duplicates,
         num_new=num_new,
         num_gone=num_gone,
-        num_shards=num_shards or choose_num_shards(found.seconds),
+        num_shards=1,
         champion=champion.version,
         changed=not (champion.version and own == champion.fingerprint and recipe == champion.recipe),
         sentence=f"{len(contents):,} files, {sentence}",
@@ -248,6 +270,7 @@ def survey_component(
     allow_shrink: bool,
     num_shards: int,
     manifest: Output[Artifact],
+    reuse: str = "",
 ) -> NamedTuple(  # type: ignore
     "Survey",
     [("shards", list), ("num_shards", int), ("champion", int), ("changed", bool), ("fingerprint", str)],
@@ -268,6 +291,7 @@ def survey_component(
             recipe,
             allow_shrink,
             num_shards or None,
+            reuse,
             running.progress,
         )
         manifest.metadata.update(asdict(result))

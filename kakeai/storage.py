@@ -78,33 +78,77 @@ def _stored(blob) -> StoredObject:  # noqa: ANN001  the storage client's, which 
     return StoredObject(blob.name, blob.size, blob.generation, b64decode(blob.md5_hash or "").hex())
 
 
-def read_object(path: "GSPath", generation: int) -> bytes:
+def read_object(path: "GSPath", generation: int | None = None) -> bytes:
     """Return an object's content, once its checksum is right.
 
+    Args:
+        path: Where it is.
+        generation: Which is wanted; None for the newest.
+
     Raises:
-        FileNotFoundError: It is gone, or was replaced since it was of this generation.
+        FileNotFoundError: There is none, or it was replaced since it was of this generation.
         KakeaiError: It cannot be had.
     """
+    with _object(path, generation) as blob:
+        return blob.download_as_bytes(raw_download=True, retry=_retry())
+
+
+def download_object(path: "GSPath", to: Path, generation: int | None = None) -> None:
+    """Write an object's content to a file; otherwise as `read_object`."""
+    with _object(path, generation) as blob:
+        blob.download_to_filename(str(to), raw_download=True, retry=_retry())
+
+
+@contextmanager
+def _object(path: "GSPath", generation: int | None):  # noqa: ANN202  the storage client's, which is imported late
     from google.api_core.exceptions import NotFound
 
-    blob = path.client.client.bucket(path.bucket).blob(path.blob, generation=generation)
     with bucket_errors(path):
         try:
-            return blob.download_as_bytes(raw_download=True, retry=_retry())
+            yield path.client.client.bucket(path.bucket).blob(path.blob, generation=generation)
         except NotFound:
             raise FileNotFoundError(str(path)) from None
 
 
-def download_object(path: "GSPath", generation: int | None, to: Path) -> None:
-    """Write an object's content to a file; otherwise as `read_object`, None for whatever generation there is."""
-    from google.api_core.exceptions import NotFound
+def names_in(folder: "Path | CloudPath") -> list[str]:
+    """Return the names of the files in a folder or under a path of a bucket, sorted; none where there is no such."""
+    if isinstance(folder, Path):
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [stored.name.rpartition("/")[2] for stored in list_objects(folder)]  # type: ignore[arg-type]
 
-    blob = path.client.client.bucket(path.bucket).blob(path.blob, generation=generation)
-    with bucket_errors(path):
+
+def read_bytes(path: "Path | CloudPath") -> bytes:
+    """Return a file's content, as `read_object` does an object's."""
+    return path.read_bytes() if isinstance(path, Path) else read_object(path)  # type: ignore[arg-type]
+
+
+def bring(path: "Path | CloudPath", folder: Path) -> Path:
+    """Return where a file lies on this machine; an object is written into `folder` first."""
+    if isinstance(path, Path):
+        return path
+    download_object(path, folder / path.name)  # type: ignore[arg-type]
+    return folder / path.name
+
+
+def put_file(finished: Path, destination: "Path | CloudPath") -> None:
+    """Put a file on this machine into a folder or a bucket, where it appears whole or not at all."""
+    if not isinstance(destination, Path):
+        with bucket_errors(destination):
+            blob = destination.client.client.bucket(destination.bucket).blob(destination.blob)  # type: ignore[attr-defined]
+            blob.upload_from_filename(str(finished), retry=_retry())
+        return
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=destination.parent, prefix=f".{destination.name}.", delete=False
+    ) as aside:
         try:
-            blob.download_to_filename(str(to), raw_download=True, retry=_retry())
-        except NotFound:
-            raise FileNotFoundError(str(path)) from None
+            with finished.open("rb") as content:
+                shutil.copyfileobj(content, aside)
+            os.chmod(aside.name, 0o644)
+            os.replace(aside.name, destination)
+        except BaseException:
+            os.unlink(aside.name)
+            raise
 
 
 def _retry() -> "Retry":

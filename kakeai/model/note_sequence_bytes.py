@@ -15,6 +15,7 @@ import numpy as np
 from kakeai.music.score import Score
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2  # wire types
+_NAME_TAGS = {1 << 3 | _BYTES, 2 << 3 | _BYTES, 3 << 3 | _BYTES}  # of `id`, `filename`, `collection_name`
 _MESSAGE_HEAD = 2  # bytes: tag and size of a message, which is below 128 here
 
 # Field number and columns, each with its own number, in the order of the numbers.
@@ -40,7 +41,6 @@ def note_sequence_bytes(
     """
     if not scores:
         return []
-    collection_name = _text(3, collection)
     metres = _messages(_TIME_SIGNATURES, [score.time_signatures for score in scores])
     keys = _messages(_KEY_SIGNATURES, [score.key_signatures for score in scores])
     tempos = _messages(_TEMPOS, [score.tempos for score in scores])
@@ -48,7 +48,7 @@ def note_sequence_bytes(
     return [
         b"".join(
             (
-                _text(1, name), _text(2, filename), collection_name, _integer(4, score.ticks_per_quarter),
+                _names(name, filename, collection), _integer(4, score.ticks_per_quarter),
                 own_metres, own_keys, own_tempos, own_notes, _number(9, score.total_time), _SOURCE_INFO,
             )
         )
@@ -56,6 +56,24 @@ def note_sequence_bytes(
             scores, names, metres, keys, tempos, notes, strict=True
         )
     ]  # fmt: skip
+
+
+def with_names(sequence: bytes, name: str, filename: str, collection: str) -> bytes:
+    """Return a serialized NoteSequence with another `id`, `filename` and `collection_name`."""
+    at = 0
+    while at < len(sequence) and sequence[at] in _NAME_TAGS:
+        length, shift, at = 0, 0, at + 1
+        while True:
+            length |= (sequence[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if sequence[at - 1] <= 0x7F:
+                break
+        at += length
+    return _names(name, filename, collection) + sequence[at:]
+
+
+def _names(name: str, filename: str, collection: str) -> bytes:
+    return _text(1, name) + _text(2, filename) + _text(3, collection)
 
 
 def _messages(field: tuple[int, dict[str, int]], parts: Sequence[np.ndarray]) -> list[bytes]:

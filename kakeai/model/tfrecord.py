@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import google_crc32c
 
@@ -21,12 +22,16 @@ def masked_checksum(content: bytes) -> bytes:
     return _CHECKSUM.pack(((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
+def framed(record: bytes) -> bytes:
+    """Return a record with its length and the checksums, as it stands in a file."""
+    length = _LENGTH.pack(len(record))
+    return b"".join((length, masked_checksum(length), record, masked_checksum(record)))
+
+
 def write_records(path: Path, records: Iterable[bytes]) -> None:
     """Write a file of records as they come."""
     with path.open("wb", buffering=_BUFFER_BYTES) as file:
-        for record in records:
-            length = _LENGTH.pack(len(record))
-            file.write(b"".join((length, masked_checksum(length), record, masked_checksum(record))))
+        file.writelines(map(framed, records))
 
 
 def read_records(path: Path) -> Iterator[bytes]:
@@ -37,16 +42,21 @@ def read_records(path: Path) -> Iterator[bytes]:
         ValueError: It is cut short, or a checksum is wrong.
     """
     with path.open("rb", buffering=_BUFFER_BYTES) as file:
-        left = os.fstat(file.fileno()).st_size
-        while header := file.read(_LENGTH.size + _CHECKSUM.size):
-            length_bytes = header[: _LENGTH.size]
-            if masked_checksum(length_bytes) != header[_LENGTH.size :]:
-                raise ValueError("a record's length is damaged")
-            (length,) = _LENGTH.unpack(length_bytes)
-            left -= len(header) + length + _CHECKSUM.size
-            if left < 0:
-                raise ValueError("the last record is cut short")
-            record = file.read(length)
-            if masked_checksum(record) != file.read(_CHECKSUM.size):
-                raise ValueError("a record is damaged")
-            yield record
+        yield from records_in(file)
+
+
+def records_in(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the records of an open file from where it stands; otherwise as `read_records`."""
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    while header := file.read(_LENGTH.size + _CHECKSUM.size):
+        length_bytes = header[: _LENGTH.size]
+        if masked_checksum(length_bytes) != header[_LENGTH.size :]:
+            raise ValueError("a record's length is damaged")
+        (length,) = _LENGTH.unpack(length_bytes)
+        left -= len(header) + length + _CHECKSUM.size
+        if left < 0:
+            raise ValueError("the last record is cut short")
+        record = file.read(length)
+        if masked_checksum(record) != file.read(_CHECKSUM.size):
+            raise ValueError("a record is damaged")
+        yield record

@@ -359,7 +359,7 @@ def test_the_stages_run_as_components(ireland, tmp_path, capfd, monkeypatch):
     @dsl.pipeline
     def from_manifest(manifest: dsl.Input[dsl.Artifact], shards: list[int]) -> dsl.Dataset:
         with dsl.ParallelFor(items=shards) as shard:
-            ingested = ingest_component(manifest=manifest, shard=shard)
+            ingested = ingest_component(manifest=manifest, shard=shard, reuse=str(tmp_path / "reuse"))
         converted = convert_component(
             note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
             config="mono_rnn",
