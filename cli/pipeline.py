@@ -9,6 +9,7 @@ import typer
 from cli.progress import console, show_stage, stage_bar
 from cli.rules import (
     MAGENTA,
+    ConfigName,
     GapBars,
     MaxSteps,
     MinBars,
@@ -26,9 +27,7 @@ app = typer.Typer(help="All seven stages as one Kubeflow pipeline.", no_args_is_
 def run(
     corpus: Annotated[str, typer.Option(help="Folder (searched through), .zip or .tar of MIDI files.")],
     store: Annotated[str, typer.Option(help="The model store to release into.")],
-    config: Annotated[
-        str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")
-    ] = "lookback_rnn",
+    config: ConfigName = "lookback_rnn",
     hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
     num_training_steps: Annotated[int, typer.Option(help="Training steps in all.")] = 1000,
     eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,

@@ -1,14 +1,16 @@
-"""The rules by which melodies are found, as options; Magenta's are the defaults."""
+"""What a model is made by, as options: its configuration, and the rules by which melodies are found."""
 
 from typing import Annotated
 
 import typer
 
+from kakeai.model.configs import CONFIGS
 from kakeai.music.extraction import Extraction, Polyphony
 
-MAGENTA = Extraction()
+MAGENTA = Extraction()  # its rules are the defaults
 
 
+ConfigName = Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGS)}.")]
 MinBars = Annotated[int, typer.Option(help="Shorter melodies are dropped.")]
 MaxSteps = Annotated[int, typer.Option(help="Longer ones are cut, in 16ths.")]
 MinUniquePitches = Annotated[int, typer.Option(help="Melodies of fewer pitches are dropped.")]

@@ -9,6 +9,7 @@ import typer
 from cli.progress import console, show_stage, stage_bar
 from cli.rules import (
     MAGENTA,
+    ConfigName,
     GapBars,
     MaxSteps,
     MinBars,
@@ -133,7 +134,7 @@ def ingest(
 def convert(
     note_sequences: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote.")],
     output: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
-    config: Annotated[str, typer.Option(help="basic_rnn, mono_rnn, lookback_rnn or attention_rnn.")],
+    config: ConfigName,
     eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
     min_bars: MinBars = MAGENTA.min_bars,
     max_steps: MaxSteps = MAGENTA.max_steps,

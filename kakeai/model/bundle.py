@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from google.protobuf.message import DecodeError
 from kakeai.errors import KakeaiError
 from kakeai.model.checkpoint_v1 import read_weights
 from kakeai.model.configs import Config, config_named
+from kakeai.model.encodings import encoding_of
 from kakeai.model.magenta_model import attn_length_in_graph, model_of
 from kakeai.model.magenta_weights import magenta_weights
 from kakeai.model.messages import BYTES, STRING, message_class
@@ -51,7 +53,14 @@ def _write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
     from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_sequence_generator
     from magenta.models.shared import events_rnn_graph
 
-    config = _magenta_config(model.config, melody_rnn_model, MagentaHParams)
+    config = melody_rnn_model.MelodyRnnConfig(
+        _details(model.config),
+        _encoder_decoder(model.config),
+        MagentaHParams(**_magenta_hparams(model.config)),
+        model.config.min_note,
+        model.config.max_note,
+        model.config.transpose_to_key,  # pyright: ignore[reportArgumentType]  Magenta too has None there
+    )
     weights = magenta_weights(model)
     with tempfile.TemporaryDirectory() as folder:
         with tf1.Graph().as_default(), tf1.Session() as session:
@@ -114,26 +123,33 @@ def _magenta_unheard() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _magenta_config(config: Config, melody_rnn_model, hparams_class):  # noqa: ANN001, ANN202
-    magenta_config = melody_rnn_model.default_configs[config.name]
-    hparams = hparams_class(
-        batch_size=1,
-        rnn_layer_sizes=list(config.hparams.rnn_layer_sizes),
-        dropout_keep_prob=config.hparams.dropout_keep_prob,
-        attn_length=config.hparams.attn_length,
-        clip_norm=config.hparams.clip_norm,
-        learning_rate=config.hparams.learning_rate,
-        residual_connections=False,
-        use_cudnn=False,
-    )
-    return melody_rnn_model.MelodyRnnConfig(
-        magenta_config.details,
-        magenta_config.encoder_decoder,
-        hparams,
-        config.min_note,
-        config.max_note,
-        config.transpose_to_key,
-    )
+def _details(config: Config) -> Any:  # noqa: ANN401  a GeneratorDetails
+    from note_seq.protobuf import generator_pb2
+
+    return generator_pb2.GeneratorDetails(id=config.name, description=config.description)
+
+
+def _encoder_decoder(config: Config) -> Any:  # noqa: ANN401  an EventSequenceEncoderDecoder
+    import note_seq
+
+    lookbacks = list(encoding_of(config).lookbacks)
+    pitches = config.min_note, config.max_note
+    if config.encoding == "key":
+        return note_seq.KeyMelodyEncoderDecoder(*pitches, lookbacks)
+    one_hot = note_seq.MelodyOneHotEncoding(*pitches)
+    if config.encoding == "lookback":
+        return note_seq.LookbackEventSequenceEncoderDecoder(one_hot, lookbacks)
+    return note_seq.OneHotEventSequenceEncoderDecoder(one_hot)
+
+
+def _magenta_hparams(config: Config) -> dict[str, Any]:
+    return {
+        **asdict(config.hparams),
+        "batch_size": 1,
+        "rnn_layer_sizes": list(config.hparams.rnn_layer_sizes),
+        "residual_connections": False,
+        "use_cudnn": False,
+    }
 
 
 def _parse(path: Path) -> Any:  # noqa: ANN401  a GENERATOR_BUNDLE

@@ -1,6 +1,6 @@
-"""The four configurations of Magenta's MelodyRNN and their hyperparameters.
+"""The configurations that can be trained, and their hyperparameters: one row of `CONFIGS` each.
 
-Values are those of Magenta 2.1.4, `magenta/models/melody_rnn/melody_rnn_model.py`.
+Magenta's MelodyRNN family has the values of Magenta 2.1.4, `magenta/models/melody_rnn/melody_rnn_model.py`.
 """
 
 import dataclasses
@@ -93,12 +93,13 @@ class Config:
     """One member of the MelodyRNN family.
 
     Attributes:
-        name: Magenta's generator id.
-        description: Magenta's description of it.
+        name: What it is called everywhere, and its bundles' generator id.
+        description: What its bundles say of it.
         encoding: Which of the encodings of `kakeai.model.encodings`: `one_hot`, `lookback` or `key`.
         min_note: Lowest MIDI pitch the model knows.
         max_note: One above the highest.
         transpose_to_key: Pitch class that melodies are transposed to (0 for C), None to leave them.
+        steps_per_bar: Sixteenths of the bar that lookbacks count in, 16 for 4/4 as in all of Magenta's.
         hparams: The hyperparameters.
     """
 
@@ -108,6 +109,7 @@ class Config:
     min_note: int = 48
     max_note: int = 84
     transpose_to_key: int | None = 0
+    steps_per_bar: int = 16
     hparams: HParams = HParams()
 
 

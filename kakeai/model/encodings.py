@@ -23,9 +23,7 @@ from kakeai.music.melody import NO_EVENT, NOTE_OFF
 
 Tensor = Any  # a tensor of Keras's backend, or what converts to one
 
-LOOKBACKS = (16, 32)  # steps: one and two bars of 4/4 in 16ths (note_seq.encoder_decoder)
-WINDOW = LOOKBACKS[-1] + 1  # steps a history keeps: the newest, and as many as the longest lookback before it
-STEPS_PER_BAR = 16  # what the key encoding takes for a bar, whatever the metre (note_seq.constants)
+LOOKBACK_BARS = (1, 2)  # how far back repeats lie (note_seq.encoder_decoder, where a bar always has 16 steps)
 SPECIAL_EVENTS = 2  # no event and note-off
 PITCH_CLASSES = 12
 RECENT_PITCHES = 3  # different pitches whose keys the key encoding tells
@@ -42,7 +40,7 @@ class History(NamedTuple):
     """What is known of a melody just after each step; `...` is [batch, time].
 
     Attributes:
-        window: int32 [..., WINDOW], the last events, the newest at the end, NO_EVENT before the melody began.
+        window: int32 [..., Encoding.window], the last events, the newest at the end, NO_EVENT before the first.
         position: int32 [...], index of the newest event; -1 before the first.
         sounding: int32 [...], the pitch that sounds, or a negative event where none does.
         attacked: int32 [...], 1 if a note began since the last NO_EVENT.
@@ -68,15 +66,26 @@ class Encoding(ABC):
 
     min_note: int
     max_note: int
+    steps_per_bar: int
 
     # What a subclass adds to it.
-    lookbacks = ()
+    lookback_bars = ()  # how far back the repeats lie that have a label of their own
     melodic = False  # whether `inputs` reads the fields of `History` below `position`
 
     @property
     def num_pitches(self) -> int:
         """How many pitches the model knows."""
         return self.max_note - self.min_note
+
+    @property
+    def lookbacks(self) -> tuple[int, ...]:
+        """How many steps back each repeat lies, the nearest first."""
+        return tuple(bars * self.steps_per_bar for bars in self.lookback_bars)
+
+    @property
+    def window(self) -> int:
+        """How many steps a history keeps: the newest, and as many as the longest lookback before it."""
+        return max(self.lookbacks, default=0) + 1
 
     @property
     def num_classes(self) -> int:
@@ -109,7 +118,7 @@ class Encoding(ABC):
 
     def repeated(self, history: History) -> list[Tensor]:
         """Return, for each repeat label, int32 [...]: the event that it stands for at the next step."""
-        return [history.window[..., WINDOW - distance] for distance in self.lookbacks]
+        return [history.window[..., self.window - distance] for distance in self.lookbacks]
 
     def labels(self, events: Tensor, history: History) -> Tensor:
         """Return int32 [...]: the label of each event as the step after `history`; far repeats come first."""
@@ -165,9 +174,9 @@ class Encoding(ABC):
         """
         batch, time = ops.shape(events)[0], ops.shape(events)[1]
         steps = ops.arange(time, dtype="int32")[None, :] + ops.zeros_like(events)
-        silence = ops.full((batch, WINDOW - 1), NO_EVENT, dtype="int32")
+        silence = ops.full((batch, self.window - 1), NO_EVENT, dtype="int32")
         padded = ops.concatenate([silence, events], axis=1)
-        window = ops.stack([padded[:, i : i + time] for i in range(WINDOW)], axis=-1)
+        window = ops.stack([padded[:, i : i + time] for i in range(self.window)], axis=-1)
         if not self.melodic:
             unused = ops.zeros_like(steps)
             return History(window, steps, *[unused] * 4, unused[..., None], unused[..., None])
@@ -212,14 +221,14 @@ class OneHotEncoding(Encoding):
 class LookbackEncoding(Encoding):
     """Adds repeats of one and two bars ago and the metre (`LookbackEventSequenceEncoderDecoder`)."""
 
-    lookbacks = LOOKBACKS
+    lookback_bars = LOOKBACK_BARS
     counter_bits = 5
 
     @property
     def input_size(self) -> int:
         """The event, what each lookback would bring next, the counter, and whether the step repeats each."""
         num_events = self.num_pitches + SPECIAL_EVENTS
-        return num_events * (1 + len(LOOKBACKS)) + self.counter_bits + len(LOOKBACKS)
+        return num_events * (1 + len(self.lookbacks)) + self.counter_bits + len(self.lookbacks)
 
     def inputs(self, history: History) -> Tensor:
         """Return float32 [..., input_size]."""
@@ -229,7 +238,7 @@ class LookbackEncoding(Encoding):
                 ops.one_hot(self.classes(history.window[..., -1]), num_events),
                 *[ops.one_hot(self.classes(event), num_events) for event in self.repeated(history)],
                 _counter(history, self.counter_bits),
-                _repeats(history),
+                _repeats(history, self.lookbacks),
             ],
             axis=-1,
         )
@@ -238,14 +247,14 @@ class LookbackEncoding(Encoding):
 class KeyEncoding(Encoding):
     """What sounds, how it moves, and in which keys (`KeyMelodyEncoderDecoder`): `attention_rnn`."""
 
-    lookbacks = LOOKBACKS
+    lookback_bars = LOOKBACK_BARS
     melodic = True
     counter_bits = 7
 
     @property
     def input_size(self) -> int:
         """Pitch, note or silence, attack, direction, repeats, counter, start of a bar, and keys twice."""
-        return self.num_pitches + 2 + 1 + 1 + len(LOOKBACKS) + self.counter_bits + 1 + 2 * PITCH_CLASSES
+        return self.num_pitches + 2 + 1 + 1 + len(self.lookbacks) + self.counter_bits + 1 + 2 * PITCH_CLASSES
 
     @property
     def no_event_label(self) -> int:
@@ -265,7 +274,7 @@ class KeyEncoding(Encoding):
     def inputs(self, history: History) -> Tensor:
         """Return float32 [..., input_size]."""
         sounds = ops.cast(history.sounding >= 0, "float32")[..., None]
-        bar_starts = ops.equal((history.position + 1) % STEPS_PER_BAR, 0)
+        bar_starts = ops.equal((history.position + 1) % self.steps_per_bar, 0)
         return ops.concatenate(
             [
                 ops.one_hot(history.sounding - self.min_note, self.num_pitches),  # zeros in silence
@@ -273,7 +282,7 @@ class KeyEncoding(Encoding):
                 1.0 - sounds,
                 ops.cast(history.attacked, "float32")[..., None],
                 ops.cast(history.direction, "float32")[..., None],
-                _repeats(history),
+                _repeats(history, self.lookbacks),
                 _counter(history, self.counter_bits),
                 ops.cast(bar_starts, "float32")[..., None],
                 _likeliest_keys(history.pitch_classes),
@@ -291,8 +300,8 @@ ENCODINGS: dict[str, type[Encoding]] = {
 
 
 def encoding_of(config: Config) -> Encoding:
-    """Return the encoding that a configuration names, over its range of pitches."""
-    return ENCODINGS[config.encoding](config.min_note, config.max_note)
+    """Return the encoding that a configuration names, over its range of pitches and with its bars."""
+    return ENCODINGS[config.encoding](config.min_note, config.max_note, config.steps_per_bar)
 
 
 def transpose(events: Tensor, semitones: Tensor, min_note: int, max_note: int) -> Tensor:
@@ -371,18 +380,18 @@ def _pitch_classes(events: Tensor) -> Tensor:
     return ops.one_hot(ops.where(events >= 0, events % PITCH_CLASSES, -1), PITCH_CLASSES)
 
 
-def _repeats(history: History) -> Tensor:
+def _repeats(history: History, lookbacks: Sequence[int]) -> Tensor:
     # [..., lookbacks]: 1 where the newest event is that of one lookback before.
     return ops.stack(
         [
             ops.cast(
                 ops.logical_and(
                     history.position >= distance,
-                    ops.equal(history.window[..., -1], history.window[..., WINDOW - 1 - distance]),
+                    ops.equal(history.window[..., -1], history.window[..., -1 - distance]),
                 ),
                 "float32",
             )
-            for distance in LOOKBACKS
+            for distance in lookbacks
         ],
         axis=-1,
     )

@@ -136,21 +136,21 @@ def _config_name(source: Path, weights: Mapping[str, np.ndarray], declared: str,
         raise KakeaiError(
             f"{source} holds no MelodyRNN: it lacks an LSTM layer or the weights after it"
         ) from None
-    fitting = ""
+    fitting = []
     for candidate in CONFIGS.values():
         encoding = encoding_of(candidate)
         if (encoding.input_size, encoding.num_classes) == sizes:
-            fitting = candidate.name
-    name = config_named(config).name if config else declared if declared in CONFIGS else fitting
+            fitting.append(candidate.name)
     if not fitting:
         raise KakeaiError(
             f"{source} holds a {declared or 'nameless'!r} model of {sizes[0]} inputs and {sizes[1]} labels; "
             f"Kakeai plays {', '.join(CONFIGS)} models"
         )
-    if name != fitting:
+    name = config_named(config).name if config else declared if declared in CONFIGS else fitting[0]
+    if name not in fitting:
         raise KakeaiError(
-            f"{source} has weights of another shape than a {name} model; they are those of {fitting}: "
-            f"give --config {fitting}"
+            f"{source} has weights of another shape than a {name} model; they are those of {fitting[0]}: "
+            f"give --config {fitting[0]}"
         )
     return name
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kakeai.model import draws
-from kakeai.model.encodings import WINDOW, encoding_of, squash, transpose
+from kakeai.model.encodings import encoding_of, squash, transpose
 from kakeai.model.network import MelodyRnn
 from kakeai.model.player import Performance, Player
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
@@ -86,9 +86,10 @@ def generate(
     # Of all draws each row's own places, and no further than there are any.
     place = tf.minimum(tf.expand_dims(length - 1, 1) + tf.range(num_places), num_draws - 1)
     played = tf.concat([given[:, :1], tf.transpose(labels.stack())], axis=1)
-    whole = tf.pad(encoding.events(played), [[0, 0], [WINDOW, 0]], constant_values=NO_EVENT)
+    whole = tf.pad(encoding.events(played), [[0, 0], [encoding.window, 0]], constant_values=NO_EVENT)
     events, *repeated = (
-        tf.gather(whole, WINDOW + 1 + place - distance, batch_dims=1) for distance in (0, *encoding.lookbacks)
+        tf.gather(whole, encoding.window + 1 + place - distance, batch_dims=1)
+        for distance in (0, *encoding.lookbacks)
     )
     heard = tf.gather(tf.transpose(outputs.stack(), [1, 0, 2]), place, batch_dims=1)
     log_probabilities = tf.nn.log_softmax(player.network.logits(heard))

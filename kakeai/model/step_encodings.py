@@ -5,6 +5,7 @@ that are made once, from a step's own label (`Encoding.classes`) and a few small
 hold both to the same inputs. A step's label is never that of a repeat: `meanings` tells what a repeat stands for.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -13,12 +14,9 @@ import tensorflow as tf
 
 from kakeai.model.encodings import (
     KEYS,
-    LOOKBACKS,
     PITCH_CLASSES,
     RECENT_PITCHES,
     SPECIAL_EVENTS,
-    STEPS_PER_BAR,
-    WINDOW,
     Encoding,
     KeyEncoding,
     LookbackEncoding,
@@ -31,7 +29,7 @@ class Past(NamedTuple):
 
     Attributes:
         position: int32 [batch], index of the newest step; -1 before the first.
-        labels: int32 [batch, WINDOW], of the last steps, the newest at the end; before the first, of NO_EVENT.
+        labels: int32 [batch, Encoding.window], of the last steps, the newest at the end; before the first, of NO_EVENT.
         line: int32 [batch], row of `_Line` that says what sounds and how the melody came there.
         last_begun: int32 [batch, pitches], which step each pitch last began at, counted from 1; 0 for never.
         key_fits: float32 [batch, 12], how many notes of the melody belong to each major key.
@@ -55,7 +53,7 @@ class StepEncoding(ABC):
 
     def begin(self, batch: tf.Tensor) -> Past:
         """Return the past of `batch` melodies that have not begun."""
-        return Past(tf.fill([batch], -1), tf.fill([batch, WINDOW], self.no_event))
+        return Past(tf.fill([batch], -1), tf.fill([batch, self.encoding.window], self.no_event))
 
     def extend(self, past: Past, label: tf.Tensor) -> Past:
         """Return the past one step on.
@@ -76,7 +74,7 @@ class StepEncoding(ABC):
         own = tf.expand_dims(tf.zeros_like(past.position), 1) + tf.range(self.num_events)
         if not self.encoding.lookbacks:
             return own
-        return tf.concat([own, _before_next(past)], axis=1)
+        return tf.concat([own, _before_next(past, self.encoding)], axis=1)
 
 
 class OneHotStep(StepEncoding):
@@ -97,11 +95,11 @@ class LookbackStep(StepEncoding):
 
     def inputs(self, past: Past) -> tf.Tensor:
         """Return float32 [batch, input_size]."""
-        newest_and_repeated = tf.concat([past.labels[:, -1:], _before_next(past)], axis=1)
+        newest_and_repeated = tf.concat([past.labels[:, -1:], _before_next(past, self.encoding)], axis=1)
         events = tf.one_hot(newest_and_repeated, self.num_events)
-        events = tf.reshape(events, [-1, (1 + len(LOOKBACKS)) * self.num_events])
+        events = tf.reshape(events, [-1, (1 + len(self.encoding.lookbacks)) * self.num_events])
         counter = tf.gather(self.counters, tf.math.floormod(past.position + 1, len(self.counters)))
-        return tf.concat([events, counter, _repeats(past)], axis=1)
+        return tf.concat([events, counter, _repeats(past, self.encoding)], axis=1)
 
 
 class KeyStep(StepEncoding):
@@ -112,7 +110,10 @@ class KeyStep(StepEncoding):
         super().__init__(encoding)
         self.line = _Line(encoding)
         counters = _counters(encoding.counter_bits)
-        bar_starts = np.arange(len(counters)) % STEPS_PER_BAR == 0
+        # Counters and bars begin together again after so many steps.
+        positions = np.arange(math.lcm(len(counters), encoding.steps_per_bar))
+        bar_starts = positions % encoding.steps_per_bar == 0
+        counters = counters[positions % len(counters)]
         self.metre = np.concatenate([counters, bar_starts[:, None].astype(np.float32)], axis=1)
         pitch_classes = np.arange(encoding.min_note, encoding.max_note) % PITCH_CLASSES
         self.keys_of_pitch = KEYS[pitch_classes]
@@ -150,7 +151,9 @@ class KeyStep(StepEncoding):
         fits = tf.stack([past.key_fits, recent_fits], axis=1)
         likeliest = tf.cast(tf.equal(fits, tf.reduce_max(fits, axis=2, keepdims=True)), tf.float32)
         keys = tf.reshape(likeliest, [-1, 2 * PITCH_CLASSES])
-        return tf.concat([tf.gather(self.line.features, past.line), _repeats(past), metre, keys], axis=1)
+        return tf.concat(
+            [tf.gather(self.line.features, past.line), _repeats(past, self.encoding), metre, keys], axis=1
+        )
 
 
 class _Line:
@@ -201,18 +204,18 @@ def step_encoding_of(encoding: Encoding) -> StepEncoding:
     return STEP_ENCODINGS[type(encoding)](encoding)
 
 
-def _before_next(past: Past) -> tf.Tensor:
+def _before_next(past: Past, encoding: Encoding) -> tf.Tensor:
     # int32 [batch, lookbacks]: the labels that lie each lookback before the next step.
-    near, far = LOOKBACKS
-    return past.labels[:, WINDOW - near :: near - far]
+    near, far = encoding.lookbacks
+    return past.labels[:, encoding.window - near :: near - far]
 
 
-def _repeats(past: Past) -> tf.Tensor:
+def _repeats(past: Past, encoding: Encoding) -> tf.Tensor:
     # float32 [batch, lookbacks]: 1 where the newest label is that of each lookback before.
-    near, far = LOOKBACKS
-    before = past.labels[:, WINDOW - 1 - near :: near - far]
+    near, far = encoding.lookbacks
+    before = past.labels[:, encoding.window - 1 - near :: near - far]
     same = tf.equal(past.labels[:, -1:], before)
-    return tf.cast(tf.logical_and(same, tf.expand_dims(past.position, 1) >= LOOKBACKS), tf.float32)
+    return tf.cast(tf.logical_and(same, tf.expand_dims(past.position, 1) >= encoding.lookbacks), tf.float32)
 
 
 def _counters(bits: int) -> np.ndarray:

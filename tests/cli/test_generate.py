@@ -13,7 +13,7 @@ from note_seq.protobuf import generator_pb2
 from cli.generate import generate, parse_primer, read_primer_midi
 from kakeai.errors import KakeaiError
 from kakeai.model.bundle import write_bundle
-from kakeai.model.configs import CONFIGS, config_named
+from kakeai.model.configs import config_named
 from kakeai.model.magenta_model import read_magenta_run
 from kakeai.model.network import MelodyRnn
 from kakeai.music.midi import Track, write_midi
@@ -136,7 +136,7 @@ def test_magenta_hears_the_same_in_a_primer_midi(recorder, name, tmp_path):
     heard_alike(read_primer_midi(path, 72), recorder, tmp_path, **settings)
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=melody_rnn_model.default_configs)
 def bundle(request, tmp_path_factory):
     model = MelodyRnn(config_named(request.param, "rnn_layer_sizes=[8,8]"), seed=1)
     for variable in model.variables:

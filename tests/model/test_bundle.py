@@ -16,7 +16,7 @@ from note_seq.protobuf import generator_pb2
 
 from kakeai.errors import KakeaiError
 from kakeai.model.bundle import read_bundle, write_bundle
-from kakeai.model.configs import CONFIGS, config_named
+from kakeai.model.configs import config_named
 from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.network import MelodyRnn
 
@@ -41,12 +41,12 @@ class Bundle(NamedTuple):
     probabilities: np.ndarray
 
 
-@pytest.fixture(params=CONFIGS)
+@pytest.fixture(params=melody_rnn_model.default_configs)
 def model(request):
     return MelodyRnn(config_named(request.param, "rnn_layer_sizes=[24,16]"), seed=3)
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=melody_rnn_model.default_configs)
 def theirs(request, tmp_path_factory):
     return made_by_magenta(request.param, tmp_path_factory.mktemp(request.param), **MADE[request.param])
 

@@ -12,12 +12,12 @@ from kakeai.model.configs import CONFIGS, HParams, config_named
 SIZES = st.lists(st.integers(1, 512), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", melody_rnn_model.default_configs)
 def test_defaults_are_magentas(name):
     config, oracle = CONFIGS[name], melody_rnn_model.default_configs[name]
     assert (config.min_note, config.max_note) == (oracle.min_note, oracle.max_note)
     assert config.transpose_to_key == oracle.transpose_to_key
-    assert config.description == oracle.details.description
+    assert (config.name, config.description) == (oracle.details.id, oracle.details.description)
     for field in ("batch_size", "dropout_keep_prob", "clip_norm", "learning_rate", "attn_length"):
         assert getattr(config.hparams, field) == getattr(oracle.hparams, field, 0)
     assert list(config.hparams.rnn_layer_sizes) == oracle.hparams.rnn_layer_sizes

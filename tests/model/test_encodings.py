@@ -36,7 +36,7 @@ def magenta_squashed(events, config):
     return melody, amount
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", melody_rnn_model.default_configs)
 @settings(max_examples=25, deadline=None)
 @given(melodies=MELODIES)
 def test_inputs_and_labels_equal_note_seq(name, melodies):
@@ -80,7 +80,7 @@ def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, 
         assert np.exp(logarithm) == pytest.approx(merged[0, own], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", melody_rnn_model.default_configs)
 def test_real_tunes_are_encoded_as_by_magentas_pipeline(name, tmp_path):
     """Whole batches, squash and padding included, against the examples that Magenta would store."""
     from cli.corpus import oneills

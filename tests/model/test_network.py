@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from magenta.models.melody_rnn import melody_rnn_model
 
 from kakeai.model.batches import pad
-from kakeai.model.configs import CONFIGS, config_named
+from kakeai.model.configs import config_named
 from kakeai.model.magenta_weights import magenta_weights
 from kakeai.model.network import AttentionCell, LstmCell
 from kakeai.model.trainer import Trainer
@@ -49,7 +50,7 @@ def test_all_steps_at_once_equal_one_after_another(kind, compiled):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", melody_rnn_model.default_configs)
 def test_two_training_steps_equal_magentas(name, monkeypatch):
     config = config_named(name, HPARAMS + (",attn_length=9" if name == "attention_rnn" else ""))
     rng = np.random.default_rng(1)
@@ -74,7 +75,6 @@ def magenta_training(config, melodies, weights, monkeypatch):
     import magenta.common
     import tensorflow.compat.v1 as tf1
     from magenta.contrib.training import HParams as MagentaHParams
-    from magenta.models.melody_rnn import melody_rnn_model
     from magenta.models.shared import events_rnn_graph
     from note_seq import Melody
     from tensorflow.python.framework import ops

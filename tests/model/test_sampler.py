@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from magenta.models.melody_rnn import melody_rnn_model
 
 from kakeai.model import sampler
-from kakeai.model.configs import CONFIGS, config_named
+from kakeai.model.configs import config_named
 from kakeai.model.encodings import encoding_of, squash
 from kakeai.model.network import MelodyRnn
 from kakeai.model.saved_model import servable
@@ -16,7 +16,7 @@ from kakeai.model.saved_model import servable
 PRIMER = [60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2, -2, -2]
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=melody_rnn_model.default_configs)
 def model(request):
     return MelodyRnn(config_named(request.param, "rnn_layer_sizes=[24,16],attn_length=5"), seed=1)
 

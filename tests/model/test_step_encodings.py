@@ -17,7 +17,7 @@ EVENTS = st.sampled_from([-2, -2, -2, -1, 48, 55, 60, 62, 64, 72, 83, 30])
 MELODIES = st.lists(EVENTS, min_size=140, max_size=140)
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=melody_rnn_model.default_configs)
 def config(request):
     return CONFIGS[request.param]
 
