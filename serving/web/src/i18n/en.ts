@@ -95,7 +95,7 @@ export const en = {
   keptHere: "Kept in this browser only.",
   openSession: "Open",
   removeSession: "Delete",
-  sessionName: (when: string, bars: number) => `${when}, ${plural(bars, "bar", "bars")}`,
+  sessionBars: (bars: number) => plural(bars, "bar", "bars"),
 
   // Settings
   sound: "Sound",

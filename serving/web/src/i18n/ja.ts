@@ -17,7 +17,7 @@ export const ja: Words = {
   kakeaiTurn: "Kakeaiの番",
   waiting: "考え中",
   over: "おつかれさまでした。",
-  overHint: "続きを弾く、保存する、新しく始める。どれもできます。",
+  overHint: "続きを弾いても、保存しても、新しく始めても。",
   replay: "再生中",
   locked: "鍵盤かボタンに一度触れると、音が出るようになります。",
   loading: "ピアノの音を読み込んでいます。",
@@ -87,7 +87,7 @@ export const ja: Words = {
   keptHere: "このブラウザの中だけに残ります。",
   openSession: "開く",
   removeSession: "削除",
-  sessionName: (when, bars) => `${when}・${bars}小節`,
+  sessionBars: (bars) => `${bars}小節`,
 
   sound: "音色",
   yourSound: "あなた",

@@ -15,6 +15,8 @@ export const lengthOf = ({ turns }: Piece): Beats => {
   return last ? endOf(last) : beats(0);
 };
 
+export const barsOf = ({ turns }: Piece): number => turns.reduce((sum, turn) => sum + turn.bars, 0);
+
 /** The tempo at the beginning, and each change of it. */
 export function temposOf({ turns }: Piece): TempoChange[] {
   const changes: TempoChange[] = [];
