@@ -78,6 +78,14 @@ def await_notes(page: Page, who: str, count: str | re.Pattern[str]) -> None:
     expect(page.get_by_test_id("roll")).to_have_attribute(f"data-{who}-notes", count, timeout=WAIT_MS)
 
 
+def exchange(page: Page, keys: str = "adg") -> None:
+    """One bar of the player's and one of Kakeai's, to its end."""
+    await_phase(page, "player")
+    for key in keys:
+        page.keyboard.press(key)
+    await_phase(page, "kakeai")
+
+
 def pressed(page: Page) -> list[int]:
     keys = page.locator(".key.pressed").all()
     return sorted(int(key.get_attribute("data-pitch") or -1) for key in keys)

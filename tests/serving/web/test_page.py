@@ -6,7 +6,6 @@ import mido
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 from session_page import (
-    AXE,
     MIDI_SYSTEM,
     SOME,
     TEMPO,
@@ -139,6 +138,19 @@ def test_page_hears_midi_keyboards_on_all_channels_and_when_plugged_in_later(
     expect(page.get_by_role("button", name="First keyboard", exact=True)).to_be_visible()
 
 
+def test_page_says_when_midi_was_refused_and_asks_again(page: Page, gateway_url: str) -> None:
+    # A browser that asks the player before it gives MIDI to a page, and no player who says yes.
+    opened(page, gateway_url)
+    connect = page.get_by_role("button", name="Connect MIDI")
+    connect.click()
+    expect(page.get_by_text("MIDI was not allowed. Allow it in the browser's site settings")).to_be_visible()
+    page.evaluate(f"() => {{ {MIDI_SYSTEM} }}")
+    page.evaluate("midi.plug('one', 'Stage piano')")
+    connect.click()
+    expect(page.get_by_role("button", name="Stage piano")).to_be_visible()
+    expect(page.get_by_text("MIDI was not allowed")).to_be_hidden()
+
+
 def test_page_says_when_the_browser_has_no_midi(page: Page, gateway_url: str) -> None:
     page.add_init_script("delete Navigator.prototype.requestMIDIAccess")
     opened(page, gateway_url)
@@ -178,18 +190,70 @@ def test_page_speaks_japanese_and_remembers_it(page: Page, gateway_url: str) -> 
     expect(page.locator("html")).to_have_attribute("lang", "ja")
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_page_is_accessible_on_a_phone(page: Page, gateway_url: str, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.set_viewport_size({"width": 360, "height": 740})
+def test_page_remembers_what_the_player_set(page: Page, gateway_url: str) -> None:
     opened(page, gateway_url)
-    page.evaluate(AXE.read_text())
-    for phase in ("idle", "player", "kakeai"):
-        if phase == "player":
-            start(page)
-        await_phase(page, phase)
-        found = page.evaluate("axe.run()")
-        assert [(rule["id"], rule["help"]) for rule in found["violations"]] == []
-        widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert widths[0] <= widths[1]
-    stop(page)
+    page.get_by_role("slider", name="Tempo").fill("141")
+    page.get_by_role("slider", name="Adventurous").fill("1.3")
+    page.get_by_role("group", name="Your bars").get_by_role("radio", name="Free").check(force=True)
+    page.get_by_label("A rest of").select_option("2 beats")
+    page.get_by_role("group", name="Kakeai's bars").get_by_role("radio", name="4").check(force=True)
+    page.get_by_role("switch", name="Metronome").uncheck()
+    page.get_by_role("button", name="Settings").click()
+    chosen = {
+        "Your sound": "glass",
+        "Kakeai's sound": "electric",
+        "Kakeai's touch": "flat",
+        "Metre": "3",
+        "Colours": "light",
+        "Language": "ja",
+    }
+    for label, value in chosen.items():
+        page.get_by_role("combobox", name=label).select_option(value=value)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(244, 239, 229)")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("slider", name="Tempo")).to_have_value("141")
+    expect(page.get_by_role("slider", name="Adventurous")).to_have_value("1.3")
+    expect(page.get_by_role("group", name="Your bars").get_by_role("radio", name="Free")).to_be_checked()
+    expect(page.get_by_label("A rest of")).to_have_value("2")
+    expect(page.get_by_role("group", name="Kakeai's bars").get_by_role("radio", name="4")).to_be_checked()
+    expect(page.get_by_role("switch", name="Metronome")).not_to_be_checked()
+    page.get_by_role("button", name="Settings").click()
+    for label, value in (chosen | {"Language": "en"}).items():
+        expect(page.get_by_role("combobox", name=label)).to_have_value(value)
+
+
+def test_page_is_played_without_a_mouse(page: Page, gateway_url: str) -> None:
+    opened(page, gateway_url)
+    quick(page)
+    focused = page.locator(":focus")
+
+    def tab_to(name: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if focused.get_attribute("aria-label") == name or focused.inner_text().strip() == name:
+                return
+        raise AssertionError(f"no way to {name} by keyboard")
+
+    page.locator("body").evaluate("body => (body.tabIndex = -1, body.focus())")
+    tab_to("Settings")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Settings")).to_be_visible()
+    page.get_by_label("Your sound").focus()
+    page.keyboard.press("g")  # chooses, and strikes no key
+    expect(page.get_by_label("Your sound")).to_have_value("glass")
+    expect(page.locator(".key.pressed")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Settings")).to_be_focused()
+    tab_to("Start")
+    expect(focused).to_have_css("outline-style", "solid")
+    page.keyboard.press("Space")
+    await_phase(page, "player")
+    page.keyboard.press("f")
+    await_notes(page, "player", "1")
+    await_phase(page, "kakeai")
+    page.keyboard.press("Space")  # the same button stops it
+    await_phase(page, "idle")

@@ -16,6 +16,7 @@ from session_page import (
     await_notes,
     await_phase,
     downloaded,
+    exchange,
     opened,
     quick,
     saved,
@@ -26,24 +27,16 @@ from session_page import (
 
 LATEST_SECONDS = 0.01  # how far from its beat an answer may begin
 
-# Every oscillator that is started: the audio clock's instant, and its wave. Clicks are triangles, Kakeai's pipe has a
-# wave of its own.
+# Every oscillator that is started: the instant of the audio clock at which it begins to sound, which is now for one
+# that was asked for too late, and its wave. Clicks are triangles, Kakeai's pipe has a wave of its own.
 STARTED = """
 window.started = [];
 const begin = OscillatorNode.prototype.start;
 OscillatorNode.prototype.start = function (at = 0) {
-  window.started.push([at, this.type]);
+  window.started.push([Math.max(at, this.context.currentTime), this.type]);
   return begin.call(this, at);
 };
 """
-
-
-def exchange(page: Page, keys: str = "adg") -> None:
-    """One bar of the player's and one of Kakeai's, to its end."""
-    await_phase(page, "player")
-    for key in keys:
-        page.keyboard.press(key)
-    await_phase(page, "kakeai")
 
 
 def test_page_keeps_a_session_and_shares_it(page: Page, browser: Browser, gateway_url: str) -> None:

@@ -130,6 +130,7 @@ export const en = {
   midiAsking: "Asking for MIDI…",
   midiInputs: (names: readonly string[]) => (names.length ? names.join(", ") : "Plug in a keyboard"),
   midiUnsupported: "This browser has no Web MIDI (Safari and all browsers on iPhone and iPad lack it). Everything else works.",
+  midiFailed: "MIDI does not work on this computer just now. Plug the keyboard in again, and try once more.",
   midiRefused: "MIDI was not allowed. Allow it in the browser's site settings and try again.",
 
   // The model

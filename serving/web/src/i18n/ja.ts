@@ -118,6 +118,7 @@ export const ja: Words = {
   midiAsking: "MIDIの許可を待っています…",
   midiInputs: (names) => (names.length ? names.join("、") : "鍵盤をつないでください"),
   midiUnsupported: "このブラウザはWeb MIDIに対応していません（Safari、iPhone・iPadの全ブラウザ）。ほかの機能は使えます。",
+  midiFailed: "このパソコンのMIDIが応答しません。鍵盤をつなぎ直して、もう一度お試しください。",
   midiRefused: "MIDIの使用が許可されていません。ブラウザのサイト設定で許可してから、もう一度お試しください。",
 
   model: (name, version) => `${name} バージョン${version}`,

@@ -32,6 +32,7 @@ export const OCTAVE_UP = "KeyX";
 const OCTAVE = 12;
 const LOWEST_BASE = 24; // C1
 const HIGHEST_BASE = 96; // C7
+const TYPED_INTO = "select, textarea, input[readonly]"; // letters choose there, and combinations copy
 const VELOCITY = 90; // these keys feel no force: a firm, not a hard stroke
 
 /** Where the lowest key lies after going up or down by octaves. */
@@ -77,6 +78,7 @@ export class ComputerKeys {
 
   #press(event: KeyboardEvent): void {
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target instanceof Element && event.target.matches(TYPED_INTO)) return;
     if (event.code === OCTAVE_DOWN) return this.#onShift(-1);
     if (event.code === OCTAVE_UP) return this.#onShift(1);
     const semitones = SEMITONES[event.code];

@@ -4,8 +4,8 @@ import type { Input, Output } from "webmidi";
 import { MidiKeyboard } from "./keyboard";
 import { type KeyListener } from "./listener";
 
-/** `unsupported`: this browser has no Web MIDI; `refused`: the player or the system said no. */
-export type PortsState = "closed" | "asking" | "open" | "unsupported" | "refused";
+/** `unsupported`: this browser has no Web MIDI; `refused`: the player said no; `failed`: the system's MIDI does not work. */
+export type PortsState = "closed" | "asking" | "open" | "unsupported" | "refused" | "failed";
 
 export interface Port {
   readonly id: string;
@@ -35,8 +35,9 @@ export class MidiPorts {
     const { WebMidi } = await import("webmidi");
     try {
       await WebMidi.enable({ sysex: false });
-    } catch {
-      return "refused";
+    } catch (error) {
+      const isNo = error instanceof Error && ["NotAllowedError", "SecurityError"].includes(error.name);
+      return isNo ? "refused" : "failed";
     }
     const look = () => this.#look(WebMidi.inputs, WebMidi.outputs);
     WebMidi.addListener("portschanged", look);

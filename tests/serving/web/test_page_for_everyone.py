@@ -1,0 +1,129 @@
+"""The session page is for everyone: no state of it, in either language, hides anything from anybody."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+from session_page import AXE, MIDI_SYSTEM, await_notes, await_phase, opened, start, stop
+
+PHONE = {"width": 360, "height": 740}
+LAPTOP = {"width": 1280, "height": 800}
+START = re.compile("^(Start|スタート)$")
+GO_ON = re.compile("^(Go on|続ける)$")
+STOP = re.compile("^(Stop|ストップ)$")
+SHEETS = {
+    "keep": re.compile("^(Keep and share|保存・共有)$"),
+    "past": re.compile("^(Past sessions|これまでのセッション)$"),
+    "settings": re.compile("^(Settings|設定)$"),
+}
+
+
+class Inspector:
+    """Looks at one page: axe's rules in dark and in light, and nothing wider than the screen."""
+
+    def __init__(self, page: Page) -> None:
+        page.evaluate(AXE.read_text())
+        self._page = page
+
+    def look(self, state: str) -> None:
+        found = {"dark": self._axe("dark"), "light": self._axe("light", "color-contrast")}
+        assert (state, found) == (state, {"dark": [], "light": []})
+        wide, screen = self._page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert (state, wide) <= (state, screen)
+
+    def _axe(self, scheme: Any, *rules: str) -> list[tuple[str, list[str]]]:
+        self._page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        options = {"runOnly": list(rules)} if rules else {}
+        found = self._page.evaluate("options => axe.run(options)", options)["violations"]
+        return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
+
+
+@pytest.mark.parametrize(("screen", "language"), [(PHONE, "English"), (LAPTOP, "日本語")])
+def test_page_is_accessible_in_every_state(
+    page: Page, gateway_url: str, screen: dict[str, int], language: str
+) -> None:
+    sockets: list[WebSocketRoute] = []
+    is_away = False
+
+    def through(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if is_away:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("/v1/session$"), through)
+    page.set_viewport_size(screen)  # type: ignore[arg-type]
+    opened(page, gateway_url)
+    if language == "日本語":
+        page.get_by_role("button", name=language).click()
+    inspector = Inspector(page)
+    inspector.look("first visit")
+    page.evaluate("delete Navigator.prototype.requestMIDIAccess")
+    page.locator(".midi").click()
+    inspector.look("no Web MIDI")
+    page.evaluate(f"() => {{ {MIDI_SYSTEM} }}")
+    page.evaluate("midi.plug('keys', 'Keyboard'); midi.plug('synth', 'Synthesiser', 'output')")
+    page.locator(".midi").click()
+
+    page.get_by_role("button", name=START).click()
+    for phase in ("countIn", "player", "kakeai"):
+        await_phase(page, phase)
+        if phase == "player":
+            page.keyboard.press("a")
+        inspector.look(phase)
+    sockets[-1].send('{"type": "error", "title": "Fault", "status": 502, "detail": "The model broke."}')
+    expect(page.get_by_test_id("notice")).to_contain_text("The model broke.")
+    inspector.look("problem")
+    is_away = True
+    sockets[-1].close()
+    await_phase(page, "waiting")
+    expect(page.get_by_test_id("notice")).to_contain_text(re.compile("server is away|つなぎ直しています"))
+    inspector.look("away and late")
+    page.get_by_role("button", name=STOP).click()
+    await_phase(page, "idle")
+    inspector.look("after a session")
+    for sheet, name in SHEETS.items():
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        inspector.look(sheet)
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name=re.compile("^(Play back|通して聴く)$")).click()
+    await_phase(page, "replay")
+    inspector.look("replay")
+
+
+def test_page_has_room_for_everything_on_small_screens(page: Page, gateway_url: str) -> None:
+    opened(page, gateway_url)
+    for size in (
+        {"width": 320, "height": 640},
+        PHONE,
+        {"width": 740, "height": 360},
+        {"width": 820, "height": 1180},
+    ):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        for button in ("Start", "Settings", "Octave up"):
+            target = page.get_by_role("button", name=button)
+            target.scroll_into_view_if_needed()
+            expect(target).to_be_in_viewport(ratio=1)
+            target.click(trial=True)  # nothing lies over it
+        expect(page.locator("[data-pitch='60']")).to_be_in_viewport()
+        wide, screen = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide <= screen
+
+
+def test_page_moves_little_where_motion_is_not_wanted(page: Page, gateway_url: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    opened(page, gateway_url)
+    start(page)
+    await_phase(page, "player")
+    page.keyboard.press("a")
+    await_notes(page, "player", "1")
+    moving = page.evaluate("document.getAnimations().length")
+    durations = page.evaluate(
+        "[...document.querySelectorAll('*')].map(each => getComputedStyle(each).transitionDuration)"
+    )
+    stop(page)
+    assert moving == 0
+    assert set(durations) == {"0s"}
