@@ -18,23 +18,28 @@ MAX_TENSOR_BYTES = 256 * 2**20
 
 
 def array_of(name: str, tensor: TensorProto, expected: TensorInfo) -> np.ndarray[Any, Any]:
-    """The array that `tensor` holds. Raises Refusal, naming the input, if it is not what `expected` says."""
-    if tensor.dtype != expected.dtype:
-        raise _unfit(name, f"expected type {_type_name(expected.dtype)}, got {_type_name(tensor.dtype)}")
+    """The array that `tensor` holds. Raises Refusal, naming the input, if it is not what `expected` says.
+
+    The words are TF Serving's (cc/saved_model/util.cc and, for the type, tfrt_predict_util.cc, whose sentence names
+    the input). It leaves a wrong shape to the graph, which may answer it with nonsense or with words that name no
+    input; here that is said in the manner of the type.
+    """
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
-        raise _unfit(name, "its shape is not wholly given")
+    if tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0 or not _is_type(tensor.dtype):
+        raise _unparsable(name)
+    if tensor.dtype != expected.dtype:
+        raise _unfit(name, f"to be {_type_name(expected.dtype)} but get {_type_name(tensor.dtype)}.")
     if not _fits(shape, expected):
-        raise _unfit(name, f"expected shape {_shape_of(expected)}, got {shape}")
+        raise _unfit(name, f"to have shape {_braced(_shape_of(expected))} but get {_braced(shape)}.")
     dtype = _numpy_dtype(tensor.dtype)
     if math.prod(shape) * dtype.itemsize > MAX_TENSOR_BYTES:
-        raise _unfit(name, f"a tensor of shape {shape} is larger than {MAX_TENSOR_BYTES} bytes")
+        raise _unfit(name, f"to be of at most {MAX_TENSOR_BYTES} bytes but get shape {_braced(shape)}.")
     try:
         if tensor.tensor_content and dtype.kind != "O":  # what make_ndarray does, in a fifth of its time
             return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _unfit(name, f"tensor parsing error: {error}") from error
+        raise _unparsable(name) from error
 
 
 def proto_of(value: Any) -> TensorProto:  # noqa: ANN401  (an array or NumPy scalar; bytes for a string scalar)
@@ -60,11 +65,30 @@ def _number_of(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401  (a DataType: a num
 
 
 def _unfit(name: str, why: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f'input tensor "{name}": {why}.')
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"Expected input {name} {why}")
+
+
+def _unparsable(name: str) -> Refusal:
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"tensor parsing error: {name}")
+
+
+@cache
+def _is_type(dtype: int) -> bool:
+    try:
+        tf.dtypes.as_dtype(dtype)
+    except TypeError:
+        return False
+    return True
 
 
 def _type_name(dtype: int) -> str:
-    return next((name for name, number in DataType.items() if number == dtype), str(dtype))
+    """TensorFlow's own, such as float and int32 (DataTypeString)."""
+    return DataType.Name(dtype).removeprefix("DT_").lower()
+
+
+def _braced(shape: list[int]) -> str:
+    """As TensorFlow writes a shape that may be known in part: [?,3]."""
+    return "[" + ",".join("?" if size < 0 else str(size) for size in shape) + "]"
 
 
 def _shape_of(expected: TensorInfo) -> list[int]:

@@ -143,17 +143,17 @@ def test_output_filter(tiny):
         (
             request(inputs={"x": X, "k": K.astype(np.int64)}),
             grpc.StatusCode.INVALID_ARGUMENT,
-            'input tensor "k": expected type DT_INT32, got DT_INT64.',
+            "Expected input k to be int32 but get int64.",
         ),
         (
             request(inputs={"x": X[:, :2], "k": K}),
             grpc.StatusCode.INVALID_ARGUMENT,
-            'input tensor "x": expected shape [-1, 3], got [2, 2].',
+            "Expected input x to have shape [?,3] but get [2,2].",
         ),
         (
             request(inputs={"x": X, "k": K[:, None]}),
             grpc.StatusCode.INVALID_ARGUMENT,
-            'input tensor "k": expected shape [-1], got [2, 1].',
+            "Expected input k to have shape [?] but get [2,1].",
         ),
     ],
 )
@@ -193,20 +193,19 @@ def mangled(**changes):
 @pytest.mark.parametrize(
     ("tensor", "words"),
     [
-        (mangled(dims=[-1]), "its shape is not wholly given"),
-        (mangled(unknown_rank=True), "its shape is not wholly given"),
-        (mangled(dtype=9999), "got 9999"),
-        (mangled(tensor_content=b"123"), "tensor parsing error"),
-        (mangled(int_val=[1, 2, 3]), "tensor parsing error"),
-        (mangled(int_val=[1], dims=[2**60]), "larger than"),
-        (mangled(int_val=[1], dims=[2**28]), "larger than"),  # a gibibyte, said in ten bytes
-        (tf.make_tensor_proto([b"2", b"3"]), "expected type DT_INT32, got DT_STRING"),
+        (mangled(dims=[-1]), "tensor parsing error: k"),
+        (mangled(unknown_rank=True), "tensor parsing error: k"),
+        (mangled(dtype=9999), "tensor parsing error: k"),
+        (mangled(tensor_content=b"123"), "tensor parsing error: k"),
+        (mangled(int_val=[1, 2, 3]), "tensor parsing error: k"),
+        (mangled(int_val=[1], dims=[2**60]), "Expected input k to be of at most 268435456 bytes"),
+        (mangled(int_val=[1], dims=[2**28]), "Expected input k to be of at most"),  # a gibibyte, in ten bytes
+        (tf.make_tensor_proto([b"2", b"3"]), "Expected input k to be int32 but get string."),
     ],
 )
 def test_a_mangled_tensor_is_refused_and_the_server_goes_on(tiny, tensor, words):
     code, message = refused(tiny, request(inputs={"x": X, "k": tensor}))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
-    assert 'input tensor "k"' in message
     assert words in message
     assert tiny.prediction.Predict(request()).model_spec.version.value == 3
 
