@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import prometheus_client
@@ -16,9 +16,13 @@ class Admission:
     """Counts who is inside. Nobody waits at the door: a queue would only make every answer late."""
 
     def __init__(
-        self, what: str, limit: int, limit_per_client: int | None, shed: prometheus_client.Counter
+        self,
+        what: str,
+        limit: Callable[[], int],
+        limit_per_client: int | None,
+        shed: prometheus_client.Counter,
     ) -> None:
-        """Let ``limit`` in; ``what`` names the places to whoever stays outside and is counted in ``shed``."""
+        """Let ``limit()`` in; ``what`` names the places to whoever stays outside and is counted in ``shed``."""
         self._what = what
         self._limit = limit
         self._limit_per_client = limit_per_client
@@ -28,9 +32,9 @@ class Admission:
 
     def check(self, host: str | None) -> None:
         """Raise Overloaded where the limit is reached, TooMany where it is the limit for the client ``host``."""
-        if self.inside >= self._limit:
+        if self.inside >= (limit := self._limit()):
             self._shed.labels(self._what, "all").inc()
-            raise Overloaded(f"All {self._limit} places for {self._what} are taken; try again in a moment.")
+            raise Overloaded(f"All {limit} places for {self._what} are taken; try again in a moment.")
         if self._limit_per_client is not None and self._clients[_client(host)] >= self._limit_per_client:
             self._shed.labels(self._what, "client").inc()
             raise TooMany(f"One client may have {self._limit_per_client} {self._what} at once.")

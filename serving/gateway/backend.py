@@ -15,6 +15,7 @@ from serving.gateway.ask import Ask, Reply
 from serving.gateway.channel import open_channel
 from serving.gateway.exceptions import (
     GatewayError,
+    LabelMissing,
     ModelNotFound,
     ModelServerFault,
     ModelServerTooSlow,
@@ -27,6 +28,7 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.request_id import METADATA, request_id
 from serving.gateway.settings import Settings
 from serving.gateway.tensorflow_protos import (
+    GetModelMetadataRequest,
     GetModelStatusRequest,
     ModelServiceStub,
     ModelVersionStatus,
@@ -37,6 +39,7 @@ from serving.gateway.tensorflow_protos import (
 
 SIGNATURE = "generate"
 AVAILABLE = "AVAILABLE"
+UNKNOWN_LABEL = "Unrecognized servable version label"  # TF Serving's words
 MAX_SENTENCE = 200  # characters of the model server's own words that a client gets to read
 
 log = logging.getLogger(__name__)
@@ -85,12 +88,10 @@ class Backend:
             response = await self._predict(request)
         return _replies(response, ask)
 
-    async def versions(self, model: str, label: str | None = None) -> list[ModelVersion]:
-        """The versions of a model that the server knows, newest first; with a label only the one it is on."""
+    async def versions(self, model: str) -> list[ModelVersion]:
+        """The versions of a model that the server knows, newest first."""
         request = GetModelStatusRequest()
         request.model_spec.name = model
-        if label is not None:
-            request.model_spec.version_label = label
         with self._watching("status", model):
             response = await self._models.GetModelStatus(
                 request, timeout=self._settings.status_seconds, metadata=_metadata()
@@ -102,16 +103,32 @@ class Backend:
         ]
         return sorted(found, key=lambda version: version.version, reverse=True)
 
-    async def available(self, model: str, label: str | None = None) -> list[int]:
-        """The versions of a model that can answer, newest first; with a label only the one it is on."""
-        versions = await self.versions(model, label)
-        return [version.version for version in versions if version.state == AVAILABLE]
+    async def available(self, model: str) -> list[int]:
+        """The versions of a model that can answer, newest first."""
+        return [version.version for version in await self.versions(model) if version.state == AVAILABLE]
 
     async def version(self, model: str, label: str | None = None) -> int:
-        """The newest version of a model, or the one with a label. Raises NotReady if it cannot answer."""
-        for version in await self.available(model, label):
+        """The newest version of a model, or the one with a label.
+
+        Raises NotReady if none can answer, LabelMissing if none has the label.
+        """
+        if label is not None:
+            return await self._labelled(model, label)
+        for version in await self.available(model):
             return version
         raise NotReady(f"No version of the model {model!r} can answer yet.")
+
+    async def _labelled(self, model: str, label: str) -> int:
+        # TF Serving's GetModelStatus takes no notice of labels; its metadata does.
+        request = GetModelMetadataRequest()
+        request.model_spec.name = model
+        request.model_spec.version_label = label
+        request.metadata_field.append("signature_def")
+        with self._watching("metadata", model):
+            response = await self._prediction.GetModelMetadata(
+                request, timeout=self._settings.status_seconds, metadata=_metadata()
+            )
+        return response.model_spec.version.value
 
     async def _predict(self, request: Proto) -> Proto:
         """One answer in time; where hedging is on, the first of two, the second asked for after a while."""
@@ -166,6 +183,8 @@ def _error(error: grpc.aio.AioRpcError, model: str, version: int | None) -> Gate
             return ModelNotFound(f"Version {version} of the model {model!r} is not served.", field="version")
         case grpc.StatusCode.NOT_FOUND:
             return ModelNotFound(f"The model server has no model {model!r} that can answer.", field="model")
+        case grpc.StatusCode.INVALID_ARGUMENT if (error.details() or "").startswith(UNKNOWN_LABEL):
+            return LabelMissing(f"No version of the model {model!r} has the label asked for.")
         case grpc.StatusCode.INVALID_ARGUMENT:
             first_line = (error.details() or "").partition("\n")[0][:MAX_SENTENCE]
             return RequestRefused(f"The model refused this request: {first_line}")

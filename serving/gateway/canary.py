@@ -18,3 +18,13 @@ def label_for(name: str, canary_share: float) -> str | None:
     digest = hashlib.sha256(name.encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     return CANARY if place < canary_share else STABLE
+
+
+def instead_of(label: str | None) -> tuple[str | None, ...]:
+    """A label and, where the model server knows it no more, what to ask for instead, one after the other.
+
+    Whoever ends a trial by taking its label away means that everybody plays with what is left.
+    """
+    if label is None:
+        return (None,)
+    return (CANARY, STABLE, None) if label == CANARY else (label, None)

@@ -16,6 +16,7 @@ KakeaiError                     one clear sentence for the user
     ├── NotReady                503  the gateway: it is going, or nothing can answer yet
     └── ModelServerError
         ├── ModelNotFound           404  the caller, or nothing was released under that name or number
+        │   └── LabelMissing             whoever took a release off trial
         ├── RequestRefused          422  the model server does not take this input
         ├── ModelServerUnavailable  503  nobody listens there, or it is overloaded
         ├── ModelServerTooSlow      504  no answer before the deadline
@@ -109,6 +110,10 @@ class ModelServerError(GatewayError):
 
 class ModelNotFound(ModelServerError, status=404, title="No such model"):
     """The model server has no such model, or no such version of it."""
+
+
+class LabelMissing(ModelNotFound):
+    """No version of the model bears a label."""
 
 
 class RequestRefused(ModelServerError, status=422, title="The model refused the request"):

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -14,12 +15,21 @@ from kakeai.music.melody import NO_EVENT
 from serving.gateway.admission import Admission
 from serving.gateway.ask import Ask, Reply
 from serving.gateway.backend import Backend
-from serving.gateway.canary import label_for
+from serving.gateway.canary import instead_of, label_for
 from serving.gateway.cards import Cards
-from serving.gateway.exceptions import GatewayError, InvalidRequest, NotReady
+from serving.gateway.exceptions import (
+    GatewayError,
+    InvalidRequest,
+    LabelMissing,
+    ModelServerTooSlow,
+    NotReady,
+)
 from serving.gateway.metrics import Metrics
+from serving.gateway.pace import Pace
 from serving.gateway.request_id import request_id
 from serving.gateway.settings import Settings
+
+T = TypeVar("T")
 
 
 class Gateway:
@@ -33,11 +43,15 @@ class Gateway:
         self.metrics = metrics
         self.backend = Backend(settings, metrics, interceptors)
         self.cards = Cards(settings.store, settings.status_seconds)
-        self.answers = Admission("answers", settings.max_answers, settings.max_client_answers, metrics.shed)
+        self._pace = Pace(settings.max_answers, settings.late_seconds)
+        self.answers = Admission(
+            "answers", lambda: self._pace.places, settings.max_client_answers, metrics.shed
+        )
         self.sessions = Admission(
-            "sessions", settings.max_sessions, settings.max_client_sessions, metrics.shed
+            "sessions", lambda: settings.max_sessions, settings.max_client_sessions, metrics.shed
         )
         metrics.in_flight.set_function(lambda: self.answers.inside)
+        metrics.places.set_function(lambda: self._pace.places)
         self.draining = False
         self.closed = False
         self.listening: set[asyncio.Timeout] = (
@@ -55,13 +69,40 @@ class Gateway:
 
         Raises Overloaded, TooMany, or a ModelServerError.
         """
-        if ask.version is None:
-            ask = replace(ask, label=self.label(ask.model, request_id.get()))
-        with self.answers.admit(host):
-            replies = await self.backend.generate(ask)
+        label = self.label(ask.model, request_id.get()) if ask.version is None else None
+        with self.answers.admit(host), self._timed(ask):
+            replies = await self._with(label, lambda label: self.backend.generate(replace(ask, label=label)))
         for reply in replies:
             self.metrics.answered(door, ask.model, ask.primer, reply.melody)
         return replies
+
+    @contextmanager
+    def _timed(self, ask: Ask) -> Iterator[None]:
+        """Let the pace know how long an answer took, or was waited for in vain."""
+        started = time.perf_counter()
+        try:
+            yield
+        except ModelServerTooSlow:
+            self._pace.answered(time.perf_counter() - started, ask.steps)
+            raise
+        self._pace.answered(time.perf_counter() - started, ask.steps)
+
+    async def version(self, model: str, label: str | None) -> int:
+        """The version of a model with a label or, where the label is gone, the one in its place.
+
+        Raises NotReady or a ModelServerError.
+        """
+        return await self._with(label, lambda label: self.backend.version(model, label))
+
+    async def _with(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
+        """What the model server says for a label or, where it does not know that, for what stands in its place."""
+        *labels, last = instead_of(label)
+        for label in labels:
+            try:
+                return await ask(label)
+            except LabelMissing:
+                self.metrics.labels_missing.labels(label).inc()
+        return await ask(last)
 
     async def ready_version(self) -> int:
         """The version of the default model that answers now. Raises NotReady or a ModelServerError.
@@ -85,7 +126,7 @@ class Gateway:
         if time.monotonic() - asked_at >= self.settings.release_seconds:
             self._newest[model, label] = time.monotonic(), version  # others need not ask meanwhile
             with suppress(GatewayError):
-                version = await self.backend.version(model, label)
+                version = await self.version(model, label)
             self._newest[model, label] = time.monotonic(), version
         return version
 

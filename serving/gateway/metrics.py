@@ -43,8 +43,12 @@ class Metrics:
             "code",
         )
         self.in_flight = self._gauge("answers_in_flight", "Answers under way at the model server.")
+        self.places = self._gauge("answer_places", "Answers that may be under way now.")
         self.shed = self._counter(
             "shed", "Requests and sessions turned away at once, and whose limit it was.", "what", "limit"
+        )
+        self.labels_missing = self._counter(
+            "labels_missing", "Times that the model server knew no version with a label.", "label"
         )
         self.sessions = self._gauge("sessions_open", "Sessions open now.")
         self.turns = self._counter(

@@ -1,5 +1,6 @@
 """Running the gateway: the port, the signals, the way out."""
 
+import gc
 import logging
 import socket
 import time
@@ -36,6 +37,7 @@ class GatewayServer(uvicorn.Server):
                 server_header=False,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
+                timeout_keep_alive=settings.keep_alive_seconds,
                 ws_max_size=settings.max_body_bytes,
                 # A frame of a few bytes could unfold to any size; and phrases are small.
                 ws_per_message_deflate=False,
@@ -90,4 +92,6 @@ def serve(settings: Settings) -> None:
     listener = listen(settings)
     host = "localhost" if settings.listens_everywhere else settings.host
     log.info("Kakeai listens at http://%s:%d", host, listener.getsockname()[1])
-    GatewayServer(create_app(settings), settings).run(sockets=[listener])
+    server = GatewayServer(create_app(settings), settings)
+    gc.freeze()  # what is there now stays: the collector need not look through it again and again
+    server.run(sockets=[listener])

@@ -84,7 +84,17 @@ class Settings(BaseSettings):
     max_notes: _Count = Field(default=4096, description="Notes that a phrase may have.")
     max_steps: _Count = Field(default=512, description="Steps (sixteenths) that an answer may have.")
     max_answers: _Count = Field(
-        default=64, description="Answers under way at once; beyond it the gateway says 503."
+        default=64, description="Answers under way at once, at most; beyond it the gateway says 503."
+    )
+    late_seconds: _Seconds = Field(
+        default=0.125,  # a sixteenth at 120 quarter notes a minute
+        description="Seconds after which an answer of up to four bars is late, a longer one in proportion; while "
+        "one in ten is late, fewer are let in at once.",
+    )
+    keep_alive_seconds: _Count = Field(
+        default=75,
+        description="Seconds that a connection without a request stays open; a load balancer in front must close "
+        "its own sooner, or it will send requests to closed ones.",
     )
     max_sessions: _Count = Field(
         default=1000, description="Sessions open at once; beyond it the gateway says 503."

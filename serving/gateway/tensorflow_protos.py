@@ -42,6 +42,7 @@ def _tensorflow_as_a_folder() -> Iterator[None]:
 with _tensorflow_as_a_folder():
     from tensorflow.core.framework import tensor_pb2, types_pb2
     from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
         get_model_status_pb2,
         model_service_pb2_grpc,
         predict_pb2,
@@ -57,6 +58,8 @@ DT_INT32: int = vars(types_pb2)["DT_INT32"]
 DT_INT64: int = vars(types_pb2)["DT_INT64"]
 PredictRequest: Any = vars(predict_pb2)["PredictRequest"]
 PredictResponse: Any = vars(predict_pb2)["PredictResponse"]
+GetModelMetadataRequest: Any = vars(get_model_metadata_pb2)["GetModelMetadataRequest"]
+GetModelMetadataResponse: Any = vars(get_model_metadata_pb2)["GetModelMetadataResponse"]
 GetModelStatusRequest: Any = vars(get_model_status_pb2)["GetModelStatusRequest"]
 GetModelStatusResponse: Any = vars(get_model_status_pb2)["GetModelStatusResponse"]
 ModelVersionStatus: Any = vars(get_model_status_pb2)["ModelVersionStatus"]

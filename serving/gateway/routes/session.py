@@ -139,7 +139,7 @@ class _Player:
         model = start.model or self._gateway.settings.model
         self._id = start.session or secrets.token_urlsafe(16)
         self._label = self._gateway.label(model, self._id)
-        version = await self._gateway.backend.version(model, self._label)
+        version = await self._gateway.version(model, self._label)
         if start.version is not None and start.version != version:
             with suppress(ModelNotFound):  # served no more: on with what there is
                 await self._check_version(model, start.version)
@@ -181,7 +181,7 @@ class _Player:
         try:
             [reply] = await self._gateway.answer(ask, "session", host)
         except ModelNotFound:
-            version = await self._gateway.backend.version(ask.model, self._label)
+            version = await self._gateway.version(ask.model, self._label)
             if version == ask.version:
                 raise
             [reply] = await self._gateway.answer(replace(ask, version=version), "session", host)

@@ -73,6 +73,7 @@ class StandIn(
             context.abort(*self.failure)
         if name not in self.states:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})")
+        self._check_label(spec.version_label, context)
         available = [version for version, state in self.states[name].items() if state == "AVAILABLE"]
         version = self.labels.get(spec.version_label, max(available)) if wanted is None else wanted
         if version not in available:
@@ -93,15 +94,23 @@ class StandIn(
         self.spoil(response)
         return response
 
+    def _check_label(self, label: str, context: grpc.ServicerContext) -> None:
+        if label and label not in self.labels:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
+
+    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        label = request.model_spec.version_label
+        self._check_label(label, context)
+        response = protos.GetModelMetadataResponse()
+        response.model_spec.version.value = self.labels[label]
+        return response
+
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
         name = request.model_spec.name
         if name not in self.states:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
         response = protos.GetModelStatusResponse()
-        label = request.model_spec.version_label
-        for version, state in self.states[name].items():
-            if label and version != self.labels[label]:
-                continue
+        for version, state in self.states[name].items():  # of whatever label: TF Serving takes no notice
             response.model_version_status.add(
                 version=version, state=protos.ModelVersionStatus.State.Value(state)
             )

@@ -288,6 +288,24 @@ def test_canaries_are_drawn_by_the_sessions_name(start_gateway, model):
     assert labels == {"stable", "canary"}
 
 
+@pytest.mark.parametrize(("labels", "version"), [({"stable": 2}, 2), ({}, 3)])
+def test_a_canary_whose_label_is_taken_away_leaves_what_there_is(start_gateway, model, labels, version):
+    gateway = start_gateway(canary_share=1.0)
+    model.labels = {"stable": 2, "canary": 3}
+    with playing(gateway) as player:
+        assert player.start()["version"] == 3
+        model.labels = labels
+        assert player.call(0)["take"]["version"] == 3  # it keeps its own
+    with playing(gateway) as player:
+        assert player.start()["version"] == version
+        assert player.call(0)["take"]["version"] == version
+    answer = gateway.client.post("/v1/generate", json={"notes": []})
+    assert answer.json()["answers"][0]["take"]["version"] == version
+    figures = gateway.client.get("/metrics").text
+    assert 'kakeai_labels_missing_total{label="canary"}' in figures
+    assert ('kakeai_labels_missing_total{label="stable"}' in figures) is not bool(labels)
+
+
 def test_what_is_played_shows_in_the_figures(start_gateway, model):
     gateway = start_gateway()
 

@@ -1,0 +1,53 @@
+"""How many answers may be under way, by how quickly they come."""
+
+import pytest
+
+from serving.gateway.pace import Pace
+
+MOST = 64
+
+
+def _played(pace, seconds, answers, steps=32):
+    for _ in range(answers):
+        pace.answered(seconds, steps)
+    return pace.places
+
+
+def test_places_shrink_by_as_much_as_answers_are_late_and_grow_again():
+    pace = Pace(MOST, late_seconds=0.1)
+    assert _played(pace, 0.05, 96) == MOST
+    assert _played(pace, 0.2, 32) == MOST / 2
+    assert _played(pace, 0.05, 32) == MOST / 2 + 1
+    assert _played(pace, 0.05, 32 * MOST) == MOST
+
+
+def test_one_late_answer_among_many_changes_nothing():
+    pace = Pace(MOST, late_seconds=0.1)
+    for _ in range(10):
+        assert _played(pace, 5.0, 1) == _played(pace, 0.05, 31) == MOST
+
+
+@pytest.mark.parametrize(("most", "least"), [(64, 8), (3, 3)])
+def test_some_places_there_always_are(most, least):
+    pace = Pace(most, late_seconds=0.1)
+    assert _played(pace, 60.0, 1000) == least
+
+
+def test_an_answer_of_more_than_four_bars_may_take_longer_in_proportion():
+    pace = Pace(MOST, late_seconds=0.1)
+    assert _played(pace, 0.79, 320, steps=512) == MOST
+    assert _played(pace, 0.79, 32, steps=64) < MOST
+
+
+def test_a_model_server_in_distress_gets_fewer_requests_and_the_figures_say_so(start_gateway, model):
+    gateway = start_gateway(late_seconds=1e-6)
+    places = "kakeai_answer_places"
+    assert _figure(gateway, places) == MOST
+    for _ in range(32):
+        assert gateway.client.post("/v1/generate", json={"notes": []}).status_code == 200
+    assert _figure(gateway, places) == 8
+
+
+def _figure(gateway, name):
+    [row] = [row for row in gateway.client.get("/metrics").text.splitlines() if row.startswith(f"{name} ")]
+    return float(row.rpartition(" ")[2])
