@@ -62,7 +62,7 @@ def repetition(melody: np.ndarray, begin: int = 0) -> float:
     """
     if len(melody) < begin + STEPS_PER_BAR:
         return 0.0
-    notes_before = np.concatenate([[0], np.cumsum(melody >= 0)])
+    notes_before = [0, *np.cumsum(melody >= 0).tolist()]
     events = melody.astype(np.int8).tobytes()
     first: dict[bytes, int] = {}  # where each stretch was played first
     repeats = []

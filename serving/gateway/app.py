@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import grpc
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from kakeai.errors import KakeaiError
 from serving.gateway import problems, request_id
@@ -17,9 +16,8 @@ from serving.gateway.metrics import Metrics, RequestMetrics
 from serving.gateway.page import serve_page
 from serving.gateway.routes import generate, models, operations, predict, session
 from serving.gateway.settings import Settings, variable
+from serving.gateway.shedding import Shedding
 from serving.gateway.strangers import authorised
-
-_WORTH_COMPRESSING_BYTES = 1024
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics = metrics
     problems.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING_BYTES)
+    app.add_middleware(Shedding)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -35,8 +35,14 @@ def sounded(
     shifts = np.clip(played[first] - steps, -MAX_SHIFT, MAX_SHIFT)
     velocities = call["velocity"][first]
     starts, ends = np.rint(notes["start"] * per_second), np.rint(notes["end"] * per_second)
-    notes["velocity"] = np.rint(np.interp(starts, steps, velocities, period=call_steps))
+    notes["velocity"] = np.rint(_around(starts, steps, velocities, call_steps))
     for name, places in (("start", starts), ("end", ends)):
-        moved = places + np.interp(places, steps, shifts, period=call_steps)
+        moved = places + _around(places, steps, shifts, call_steps)
         notes[name] = np.clip(moved, 0, melody.size) / per_second
     return notes
+
+
+def _around(places: np.ndarray, steps: np.ndarray, values: np.ndarray, period: float) -> np.ndarray:
+    """The values at places between rising steps, all of one period; ``np.interp`` with a period, but quicker."""
+    known = np.concatenate([steps[-1:] - period, steps, steps[:1] + period])
+    return np.interp(places % period, known, np.concatenate([values[-1:], values, values[:1]]))

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -73,6 +74,7 @@ class Note(Message):
 
 
 Notes = Annotated[list[Note], Field(fail_fast=True)]  # a million faults take no longer to find than one
+_notes = TypeAdapter(list[Note])  # all at once: a tenth of an answer's time goes if each is made by itself
 
 
 class GenerateOptions(Message):
@@ -206,7 +208,5 @@ def note_columns(notes: list[Note]) -> np.ndarray:
 
 def note_list(columns: np.ndarray) -> list[Note]:
     """``kakeai.music.score.NOTE`` columns as notes."""
-    rows = columns[["pitch", "start", "end", "velocity"]].tolist()
-    return [
-        Note(pitch=pitch, start=start, end=end, velocity=velocity) for pitch, start, end, velocity in rows
-    ]
+    names = ("pitch", "start", "end", "velocity")
+    return _notes.validate_python([dict(zip(names, row, strict=True)) for row in columns[[*names]].tolist()])

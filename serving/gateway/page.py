@@ -6,8 +6,10 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Scope
 
+_WORTH_COMPRESSING_BYTES = 1024
 _HASHED = "assets"  # Vite puts files there whose names change with their content
 _NOT_BUILT = (
     "The session page is not built. Run `make page` and reload. The API works without it: see /docs.\n"
@@ -35,4 +37,5 @@ def serve_page(app: FastAPI, folder: Path) -> None:
             return PlainTextResponse(_NOT_BUILT, 503)
         return await files.get_response("index.html", request.scope)
 
-    app.mount("/", files)
+    # Answers are small, and compressing one takes a tenth of its time: this is for the page alone.
+    app.mount("/", GZipMiddleware(files, minimum_size=_WORTH_COMPRESSING_BYTES))

@@ -1,23 +1,27 @@
-"""How long a connection may take: no client holds one open by being slow."""
+"""How long a connection may take, and how much it may say first: no client holds one open by being slow."""
 
 import asyncio
 import socket
 
-import h11
 from prometheus_client import Counter
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 << 10  # of a request line and headers; browsers send a few hundred
+
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def patient_protocol(request_seconds: float, given_up: Counter) -> type[H11Protocol]:
+def patient_protocol(request_seconds: float, given_up: Counter) -> type[HttpToolsProtocol]:
     """uvicorn's HTTP protocol, but a request's head has to arrive within ``request_seconds``.
 
     uvicorn itself waits for it for ever. The time starts with the connection and, on a connection that is kept
     alive, with the head's first byte; a body that no route reads counts as part of the next head. Connections
-    that are closed for it are counted in ``given_up``.
+    that are closed for it are counted in ``given_up``. A head of more than MAX_HEAD_BYTES is refused.
     """
 
-    class PatientProtocol(H11Protocol):
+    class PatientProtocol(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None
+        _head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -25,10 +29,13 @@ def patient_protocol(request_seconds: float, given_up: Counter) -> type[H11Proto
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.transport.get_protocol() is self and (self.cycle is None or self.cycle.response_complete):
-                self._expect_head()
-            else:
+            if self.transport.get_protocol() is not self or (self.cycle and not self.cycle.response_complete):
                 self._stop_waiting()
+                return
+            self._expect_head()
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's head is too long.")
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
@@ -43,6 +50,7 @@ def patient_protocol(request_seconds: float, given_up: Counter) -> type[H11Proto
                 self._deadline = self.loop.call_later(request_seconds, self._give_up)
 
         def _stop_waiting(self) -> None:
+            self._head_bytes = 0
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
@@ -50,9 +58,7 @@ def patient_protocol(request_seconds: float, given_up: Counter) -> type[H11Proto
         def _give_up(self) -> None:
             self._deadline = None
             given_up.inc()
-            if self.conn.our_state is h11.IDLE:
-                close = [("connection", "close"), ("content-length", "0")]
-                self.transport.write(self.conn.send(h11.Response(status_code=408, headers=close)) or b"")
+            self.transport.write(_TOO_SLOW)
             self.transport.close()
 
     return PatientProtocol

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kakeai.errors import KakeaiError
 from serving.gateway.exceptions import GatewayError, InvalidRequest
@@ -99,14 +100,43 @@ def problem_response(error: Exception) -> Response:
     )
 
 
+class Unforeseen:
+    """ASGI middleware that answers and logs whatever else goes wrong.
+
+    Starlette would do so outside of all other middleware: without their headers, and uncounted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap ``app``."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; an answer that has begun cannot be taken back, and its connection ends."""
+        begun = False
+
+        async def noting_begin(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting_begin if scope["type"] == "http" else send)
+        except Exception as error:
+            if scope["type"] != "http" or begun:
+                raise
+            log.exception("a request ended with an error")
+            await problem_response(error)(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Let every error of ``app`` leave as problem details, and OpenAPI know them."""
 
     async def handle(request: Request, error: Exception) -> Response:
         return problem_response(error)
 
-    for kind in (KakeaiError, RequestValidationError, ValidationError, HTTPException, Exception):
+    for kind in (KakeaiError, RequestValidationError, ValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
+    app.add_middleware(Unforeseen)
 
     def openapi() -> dict[str, Any]:
         api = FastAPI.openapi(app)

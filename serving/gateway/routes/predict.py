@@ -33,7 +33,6 @@ async def predict(
     The answer is a MIDI file with the call's melody and, shortly after its end, the model's.
     """
     gateway = gateway_of(request)
-    gateway.answers.check(host_of(request))
     score = await read_score(midi_bytes(await read_body(request, gateway.settings)))
     notes, qpm = notes_of(score), qpm_of(score)
     gateway.check_notes(notes.size, "body")

@@ -6,10 +6,12 @@ import re
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from prometheus_client import generate_latest
 from websockets.sync.client import connect
 
-from serving.gateway import problems
+from serving.gateway.app import create_app
+from serving.gateway.settings import Settings
 
 
 def _until(wanted, ask):
@@ -164,24 +166,28 @@ def test_even_the_framework_speaks_in_problem_details(gateway, method, path, sta
     assert response.json()["status"] == response.status_code
 
 
-def test_an_error_nobody_thought_of_shows_nothing():
-    app = FastAPI()
-    problems.install(app)
+def test_an_error_nobody_thought_of_shows_nothing_and_is_an_answer_like_any_other(caplog):
+    app = create_app(Settings())
 
-    @app.get("/")
-    def broken():
+    async def broken():
         raise RuntimeError("secret words")
 
+    app.router.routes.insert(0, APIRoute("/v1/broken", broken))
+
     async def ask():
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://kakeai") as client:
-            return await client.get("/")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kakeai") as client:
+            return await client.get("/v1/broken", headers={"X-Request-Id": "it-broke"})
 
     response = asyncio.run(ask())
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["title"] == "Internal error"
     assert "secret" not in response.text
+    assert "secret words" in caplog.text
+    assert "default-src" in response.headers["content-security-policy"]
+    assert response.headers["x-request-id"] == "it-broke"
+    figures = generate_latest(app.state.metrics.registry).decode()
+    assert 'kakeai_http_requests_total{method="GET",route="/v1/broken",status="500"} 1.0' in figures
 
 
 def test_the_docs_tell_routes_and_frames(gateway):

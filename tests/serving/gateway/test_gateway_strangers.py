@@ -5,8 +5,10 @@ import json
 import socket
 import subprocess
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -163,6 +165,7 @@ def test_a_head_that_trickles_in_is_not_waited_for(start_gateway):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as slow:
         slow.settimeout(0.02)
         answer = None
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
         while answer is None:
             with suppress(TimeoutError):
                 answer = slow.recv(65536)
@@ -190,6 +193,25 @@ def test_a_client_that_never_reads_is_let_go(start_gateway, tmp_path):
         peer.sendall(b"GET /assets/large.bin HTTP/1.1\r\nHost: kakeai\r\n\r\n")
         while not _metric(gateway, 'kakeai_http_requests_total{method="GET",route="other",status="200"}'):
             pass  # the request ends although nobody took its answer; the test's own limit ends this
+
+
+def test_a_head_without_an_end_is_not_read_on(gateway):
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: kakeai\r\n")
+        with pytest.raises(ConnectionError):
+            deque((peer.sendall(b"X-Long: " + b"x" * 4096 + b"\r\n") for _ in count()), maxlen=0)
+    assert gateway.client.get("/healthz").status_code == 200
+
+
+def test_what_is_not_http_is_told_so(gateway):
+    for words in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as peer:
+            peer.sendall(words)
+            assert _rest(peer).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_gigabyte_is_refused_at_its_announcement(gateway):
