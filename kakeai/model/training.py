@@ -60,9 +60,9 @@ class Training:
         self.curve.append(point)
         if self._log:
             training_run.write_curves(self._run_dir, self.curve)
+            self._log.add(point)
             self.save()
             checkpoints.prune(self._run_dir, learning_curve.best(self.curve)["step"])
-            self._log.add(point)
 
     def save(self) -> None:
         """Write a checkpoint of where training stands."""

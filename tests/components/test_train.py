@@ -21,6 +21,7 @@ from kakeai.model.dataset import DatasetInfo, write_dataset, write_dataset_info
 from kakeai.model.encodings import encoding_of
 from kakeai.model.learning_curve import overfitting
 from kakeai.model.network import MelodyRnn
+from kakeai.storage import location
 
 SMALL = "batch_size=8,rnn_layer_sizes=[8],learning_rate=0.01"
 
@@ -88,6 +89,46 @@ def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kak
     assert killed == whole
     for name, expected in checkpoints.load(tmp_path / "whole", goal).items():
         np.testing.assert_array_equal(checkpoints.load(tmp_path / "killed", goal)[name], expected, name)
+
+
+def test_killed_while_it_uploads_a_checkpoint_it_goes_on_from_the_one_before(
+    dataset, tmp_path, kakeai_path, bucket
+):
+    run_dir, goal, uploads = bucket.folder(), 150, 0
+
+    def kill_at_second_checkpoint(call):
+        # Each evaluation uploads the curve, two logs and then the checkpoint.
+        nonlocal uploads
+        if call.method == "POST" and "checkpoints/50.npz" in bucket.names(run_dir):
+            uploads += 1
+            if uploads == 4:
+                training.kill()
+                return 503
+        return None
+
+    settings = ["--config", "basic_rnn", "--hparams", SMALL, "--num-training-steps", str(goal)]
+    with bucket.answering(kill_at_second_checkpoint):
+        training = subprocess.Popen([kakeai_path, "train", str(dataset), "--run-dir", run_dir, *settings])
+        assert training.wait(120) == -signal.SIGKILL
+    assert [name for name in bucket.names(run_dir) if name.startswith("checkpoints/")] == [
+        "checkpoints/50.npz"
+    ]
+    steps = []
+    result = train(
+        dataset, location(run_dir), None, SMALL, goal, on_progress=lambda at: steps.append(at.step)
+    )
+    assert steps == list(range(50, goal + 1))
+    assert result == train(dataset, tmp_path, None, SMALL, goal)
+    for kept in ("curves.jsonl", "run.json"):
+        assert bucket.read(f"{run_dir}/{kept}") == (tmp_path / kept).read_bytes()
+    assert checkpoints.steps(location(run_dir)) == [50, 100, 150]
+    for name, expected in checkpoints.load(tmp_path, goal).items():
+        np.testing.assert_array_equal(checkpoints.load(location(run_dir), goal)[name], expected, name)
+    logs = tmp_path / "logs"
+    location(f"{run_dir}/eval").copytree(logs)
+    events = EventAccumulator(str(logs)).Reload().Tensors("loss")
+    assert [event.step for event in events] == [50, 100, 100, 150]  # TensorBoard shows one of equals
+    assert training_run.load_model(location(run_dir))[1] == result.best_step
 
 
 def curve(*losses):
