@@ -59,7 +59,7 @@ def main() -> None:
     config.hparams.parse(arguments.hparams)
     with tempfile.TemporaryDirectory() as folder:
         examples = Path(folder, "training.tfrecord")
-        _write_examples(arguments.melodies, config, arguments.longest, examples)
+        _write_examples(arguments.melodies, config, arguments.longest, arguments.seed, examples)
         tf1.set_random_seed(arguments.seed)
         events_rnn_graph.get_build_graph_fn("train", config, [str(examples)])()
         train_op = tf1.get_collection("train_op")[0]
@@ -84,7 +84,7 @@ def main() -> None:
     print(json.dumps({"seconds": seconds}))
 
 
-def _write_examples(melodies: Path, config, longest: int, path: Path) -> None:  # noqa: ANN001
+def _write_examples(melodies: Path, config, longest: int, seed: int, path: Path) -> None:  # noqa: ANN001
     from magenta.models.melody_rnn.melody_rnn_pipeline import EncoderPipeline
     from note_seq import Melody
 
@@ -92,12 +92,15 @@ def _write_examples(melodies: Path, config, longest: int, path: Path) -> None:  
     from kakeai.model.tfrecord import write_records
 
     encoder = EncoderPipeline(config, "encoder")
+    # Magenta's queue mixes a hundred neighbours (`SHUFFLE_MIN_AFTER_DEQUEUE`), and a tune book goes kind by kind.
+    events, _ = read_dataset(melodies)
+    order = np.random.default_rng(seed).permutation(len(events))
     write_records(
         path,
         (
             example.SerializeToString()
-            for events in read_dataset(melodies)[0]
-            for example in encoder.transform(Melody([int(event) for event in events[:longest]]))
+            for i in order
+            for example in encoder.transform(Melody([int(event) for event in events[i][:longest]]))
         ),
     )
 

@@ -189,11 +189,12 @@ def train(
 
     Example: kakeai train work/dataset --run-dir work/run --hparams batch_size=64 --num-training-steps 800
     """
+    from components.termination import sigterm_interrupts
     from components.train import Progress
     from components.train import train as run
 
     begun = time.monotonic()
-    with stage_bar() as bar:
+    with stage_bar() as bar, sigterm_interrupts():
 
         def show(at: Progress) -> None:
             details: dict[str, Any] = {"loss": "compiling" if at.loss is None else f"{at.loss:.3f}"}

@@ -137,6 +137,12 @@ def train(
     training = Training(
         trainer, run_dir, list(eval_batches(held_out, batch_size, allowed)), writes=workers.index == 0
     )
+    with workers.together():
+        if not workers.agree(trainer.step):
+            raise KakeaiError(
+                f"worker {workers.index} found step {trainer.step} in {run_dir}, and another a different one; "
+                "give a --run-dir that all of them see, such as gs://…"
+            )
     batches = training_batches(training_side, batch_size, allowed, seed, first=trainer.step)
     curve = training.curve
     loss, warning = None, learning_curve.overfitting(curve)
@@ -154,13 +160,14 @@ def train(
             training.evaluate()
 
     try:
-        evaluate_when_due()
-        report()
-        while trainer.step < num_training_steps and not has_settled():
-            loss = figures(trainer.train(next(batches))).loss
+        with workers.together():
             evaluate_when_due()
-            newly_said, warning = warning, learning_curve.overfitting(curve)
-            report(warning if warning != newly_said else "")
+            report()
+            while trainer.step < num_training_steps and not has_settled():
+                loss = figures(trainer.train(next(batches))).loss
+                evaluate_when_due()
+                newly_said, warning = warning, learning_curve.overfitting(curve)
+                report(warning if warning != newly_said else "")
     except KeyboardInterrupt:
         training.save()
         raise
@@ -198,11 +205,12 @@ def train_component(  # noqa: ANN201  KFP reads the signature
 
     from components.kubeflow import log_metrics
     from components.stage import stage
+    from components.termination import sigterm_interrupts
     from components.train import train
     from kakeai.model import run as training_run
     from kakeai.storage import location
 
-    with stage("train") as running:
+    with stage("train") as running, sigterm_interrupts():
         described = Path(dataset.path, "dataset.json").read_bytes()
         parameters = f"|{config}|{hparams}|{seed}|{warm_start_fingerprint}|{mixed_precision}"
         identity = hashlib.sha256(described + parameters.encode()).hexdigest()[:16]

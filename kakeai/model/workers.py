@@ -6,11 +6,12 @@ whole model and see the whole batch; each works on its rows, and the sums over a
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import tensorflow as tf
 
-from kakeai.errors import KakeaiError
+from kakeai.errors import KakeaiError, ServiceError
 
 ROLES = ("chief", "worker")  # in the order of their numbers
 
@@ -55,6 +56,28 @@ class Workers:
         )
         return cls(len(members), index, tf.distribute.MultiWorkerMirroredStrategy(resolver))
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within it, the end of one of the others ends this one too.
+
+        Raises:
+            ServiceError: One has ended, or cannot be reached.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._strategy is None or "Collective" not in error.message:
+                raise
+            raise ServiceError(
+                f"worker {self.index} of {self.count} has lost another; start all of them again, and they go on from "
+                f"the newest checkpoint ({error.message.splitlines()[0]})"
+            ) from None
+
+    def agree(self, number: int) -> bool:
+        """Return whether all processes have the same number."""
+        return bool(self.sums([tf.constant(float(number))])[0] == float(self.count * number))
+
+    @tf.function
     def sums(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return the sums over all processes of float32 tensors."""
         if self._strategy is None:

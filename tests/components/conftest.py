@@ -1,8 +1,10 @@
 """A small corpus of real tunes for the stages' tests."""
 
+import numpy as np
 import pytest
 
 import kakeai.model.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
+from kakeai.model.dataset import DatasetInfo, write_dataset, write_dataset_info
 
 TUNES = 30
 
@@ -28,3 +30,19 @@ def note_sequences(ireland, tmp_path_factory):
     output = tmp_path_factory.mktemp("ingested") / "note_sequences"
     ingest(str(ireland), output)
     return output
+
+
+@pytest.fixture(scope="session")
+def scales(tmp_path_factory):
+    """A dataset of scales up and down, each from a note of its own: easy to learn."""
+    folder = tmp_path_factory.mktemp("scales")
+    rng = np.random.default_rng(0)
+    tunes = [
+        (rng.integers(50, 60) + np.array([0, 2, 4, 5, 7, 5, 4, 2] * 4, np.int8), f"{i}.mid")
+        for i in range(40)
+    ]
+    write_dataset(folder / "training.tfrecord", tunes[:32])
+    write_dataset(folder / "eval.tfrecord", tunes[32:])
+    info = DatasetInfo("basic_rnn", 0.2, "by hand", "f" * 64, 40, 0, 40, 32, 8, {}, {})
+    write_dataset_info(folder, info)
+    return folder

@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from components.termination import sigterm_interrupts
 from components.train import train
 from kakeai.errors import KakeaiError
 from kakeai.model import checkpoints
 from kakeai.model import run as training_run
 from kakeai.model.bundle import write_bundle
 from kakeai.model.configs import CONFIGS, config_named
-from kakeai.model.dataset import DatasetInfo, write_dataset, write_dataset_info
 from kakeai.model.encodings import encoding_of
 from kakeai.model.learning_curve import overfitting
 from kakeai.model.network import MelodyRnn
@@ -26,35 +26,16 @@ from kakeai.storage import location
 SMALL = "batch_size=8,rnn_layer_sizes=[8],learning_rate=0.01"
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """Scales up and down, each from a note of its own: easy to learn."""
-    folder = tmp_path_factory.mktemp("dataset")
-    rng = np.random.default_rng(0)
-    tunes = [
-        (
-            np.repeat(rng.integers(50, 60) + np.array([0, 2, 4, 5, 7, 5, 4, 2] * 4), 1).astype(np.int8),
-            f"{i}.mid",
-        )
-        for i in range(40)
-    ]
-    write_dataset(folder / "training.tfrecord", tunes[:32])
-    write_dataset(folder / "eval.tfrecord", tunes[32:])
-    info = DatasetInfo("basic_rnn", 0.2, "by hand", "f" * 64, 40, 0, 40, 32, 8, {}, {})
-    write_dataset_info(folder, info)
-    return folder
-
-
 @pytest.mark.parametrize("config", CONFIGS)
-def test_every_configuration_learns(config, dataset, tmp_path):
-    result = train(dataset, tmp_path, config, SMALL, num_training_steps=60)
+def test_every_configuration_learns(config, scales, tmp_path):
+    result = train(scales, tmp_path, config, SMALL, num_training_steps=60)
     assert result.step == 60
     chance = np.log(encoding_of(CONFIGS[config]).num_classes)
     assert result.eval.loss < 0.6 * chance
 
 
-def test_both_sides_are_logged_for_tensorboard(dataset, tmp_path):
-    result = train(dataset, tmp_path, "basic_rnn", SMALL, num_training_steps=50)
+def test_both_sides_are_logged_for_tensorboard(scales, tmp_path):
+    result = train(scales, tmp_path, "basic_rnn", SMALL, num_training_steps=50)
     names = {f"metrics/{n}" for n in ("perplexity", "accuracy", "event_accuracy", "no_event_accuracy")}
     for side in ("train", "eval"):
         log = EventAccumulator(str(tmp_path / side)).Reload()
@@ -64,9 +45,9 @@ def test_both_sides_are_logged_for_tensorboard(dataset, tmp_path):
         assert tf.make_ndarray(event.tensor_proto) == pytest.approx(getattr(result, side).loss, rel=1e-5)
 
 
-def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kakeai_path):
+def test_killed_training_goes_on_from_its_last_checkpoint(scales, tmp_path, kakeai_path):
     settings = ["--config", "basic_rnn", "--hparams", SMALL, "--num-training-steps", "5000"]
-    command = [kakeai_path, "train", str(dataset), "--run-dir", str(tmp_path / "killed"), *settings]
+    command = [kakeai_path, "train", str(scales), "--run-dir", str(tmp_path / "killed"), *settings]
     curves = tmp_path / "killed" / "curves.jsonl"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as training:
         deadline = time.monotonic() + 120
@@ -80,10 +61,10 @@ def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kak
     goal = reached + 50
 
     steps = []
-    train(dataset, tmp_path / "killed", None, SMALL, goal, on_progress=lambda at: steps.append(at.step))
+    train(scales, tmp_path / "killed", None, SMALL, goal, on_progress=lambda at: steps.append(at.step))
     assert steps == list(range(reached, goal + 1))
 
-    train(dataset, tmp_path / "whole", None, SMALL, goal)
+    train(scales, tmp_path / "whole", None, SMALL, goal)
     killed, whole = (training_run.curves(tmp_path / name) for name in ("killed", "whole"))
     assert [point["step"] for point in killed] == [point["step"] for point in whole]
     assert killed == whole
@@ -92,7 +73,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(dataset, tmp_path, kak
 
 
 def test_killed_while_it_uploads_a_checkpoint_it_goes_on_from_the_one_before(
-    dataset, tmp_path, kakeai_path, bucket
+    scales, tmp_path, kakeai_path, bucket
 ):
     run_dir, goal, uploads = bucket.folder(), 150, 0
 
@@ -108,17 +89,15 @@ def test_killed_while_it_uploads_a_checkpoint_it_goes_on_from_the_one_before(
 
     settings = ["--config", "basic_rnn", "--hparams", SMALL, "--num-training-steps", str(goal)]
     with bucket.answering(kill_at_second_checkpoint):
-        training = subprocess.Popen([kakeai_path, "train", str(dataset), "--run-dir", run_dir, *settings])
+        training = subprocess.Popen([kakeai_path, "train", str(scales), "--run-dir", run_dir, *settings])
         assert training.wait(120) == -signal.SIGKILL
     assert [name for name in bucket.names(run_dir) if name.startswith("checkpoints/")] == [
         "checkpoints/50.npz"
     ]
     steps = []
-    result = train(
-        dataset, location(run_dir), None, SMALL, goal, on_progress=lambda at: steps.append(at.step)
-    )
+    result = train(scales, location(run_dir), None, SMALL, goal, on_progress=lambda at: steps.append(at.step))
     assert steps == list(range(50, goal + 1))
-    assert result == train(dataset, tmp_path, None, SMALL, goal)
+    assert result == train(scales, tmp_path, None, SMALL, goal)
     for kept in ("curves.jsonl", "run.json"):
         assert bucket.read(f"{run_dir}/{kept}") == (tmp_path / kept).read_bytes()
     assert checkpoints.steps(location(run_dir)) == [50, 100, 150]
@@ -149,18 +128,44 @@ def test_overfitting_is_told_in_words():
     assert overfitting(curve(*falling, *[(3.0, 3.0)] * 5)) == ""
 
 
-def test_a_folder_holds_one_training(dataset, tmp_path):
-    train(dataset, tmp_path, "basic_rnn", SMALL, num_training_steps=1)
+def test_a_pod_that_is_taken_away_keeps_every_step(scales, tmp_path):
+    def end_at_step_30(at):
+        if at.step == 30:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt), sigterm_interrupts():
+        train(scales, tmp_path, "basic_rnn", SMALL, on_progress=end_at_step_30)
+    assert checkpoints.steps(tmp_path) == [30]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_training_ends_when_held_out_loss_falls_no_more(scales, tmp_path):
+    settings = ("basic_rnn", SMALL.replace("0.01", "1.0"), 400)  # so large a learning rate throws it about
+    result = train(scales, tmp_path, *settings, early_stopping=2)
+    assert result.step < 400
+    assert result.best_step == result.step - 100
+    assert result.stopped == (
+        f"stopped at step {result.step}: no lower held-out loss since step {result.best_step}, which is used"
+    )
+    assert training_run.load_model(tmp_path)[1] == result.best_step
+    steps = []
+    assert train(scales, tmp_path, *settings, early_stopping=2, on_progress=steps.append) == result
+    assert [at.step for at in steps] == [result.step]
+    assert train(scales, tmp_path, *settings, early_stopping=0).step == 400
+
+
+def test_a_folder_holds_one_training(scales, tmp_path):
+    train(scales, tmp_path, "basic_rnn", SMALL, num_training_steps=1)
     with pytest.raises(KakeaiError, match="holds a training with another hparams; give a new --run-dir"):
-        train(dataset, tmp_path, "basic_rnn", "rnn_layer_sizes=[9]", num_training_steps=1)
+        train(scales, tmp_path, "basic_rnn", "rnn_layer_sizes=[9]", num_training_steps=1)
 
 
-def test_a_training_starts_from_a_bundle(dataset, tmp_path):
+def test_a_training_starts_from_a_bundle(scales, tmp_path):
     model = MelodyRnn(config_named("basic_rnn", "rnn_layer_sizes=[6],batch_size=16"), seed=5)
     bundle = tmp_path / "some.mag"
     write_bundle(model, bundle, "by hand")
     run_dir = tmp_path / "run"
-    train(dataset, run_dir, hparams="learning_rate=1e-9", num_training_steps=1, warm_start=str(bundle))
+    train(scales, run_dir, hparams="learning_rate=1e-9", num_training_steps=1, warm_start=str(bundle))
     started, _ = training_run.load_model(run_dir)
     for found, expected in zip(started.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-7)
@@ -169,7 +174,7 @@ def test_a_training_starts_from_a_bundle(dataset, tmp_path):
     assert run.parsed_config().hparams.rnn_layer_sizes == (6,)
 
     train(
-        dataset, run_dir, hparams="learning_rate=1e-9", num_training_steps=2, warm_start=str(bundle)
+        scales, run_dir, hparams="learning_rate=1e-9", num_training_steps=2, warm_start=str(bundle)
     )  # goes on
     for arguments, told in (
         (
@@ -179,12 +184,12 @@ def test_a_training_starts_from_a_bundle(dataset, tmp_path):
         ({"config": "mono_rnn"}, "some.mag holds a basic_rnn model, not mono_rnn; leave --config out"),
     ):
         with pytest.raises(KakeaiError, match=told):
-            train(dataset, tmp_path / "other", warm_start=str(bundle), **arguments)
+            train(scales, tmp_path / "other", warm_start=str(bundle), **arguments)
     with pytest.raises(KakeaiError, match="another hparams and warm_start"):
-        train(dataset, run_dir, "basic_rnn", "rnn_layer_sizes=[6]")
+        train(scales, run_dir, "basic_rnn", "rnn_layer_sizes=[6]")
 
 
-def test_bad_input_is_refused_before_anything_is_written(dataset, tmp_path):
+def test_bad_input_is_refused_before_anything_is_written(scales, tmp_path):
     run_dir = tmp_path / "run"
     for arguments, told in (
         ({"config": "jazz_rnn"}, "unknown config 'jazz_rnn'"),
@@ -193,5 +198,5 @@ def test_bad_input_is_refused_before_anything_is_written(dataset, tmp_path):
         ({"dataset": tmp_path / "none"}, "is no dataset"),
     ):
         with pytest.raises(KakeaiError, match=told):
-            train(**{"dataset": dataset, "run_dir": run_dir, **arguments})
+            train(**{"dataset": scales, "run_dir": run_dir, **arguments})
     assert not run_dir.exists()
