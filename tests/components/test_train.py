@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from components.termination import sigterm_interrupts
 from components.train import train
 from kakeai.errors import KakeaiError
-from kakeai.model import checkpoints
+from kakeai.model import checkpoints, trainer
 from kakeai.model import run as training_run
 from kakeai.model.bundle import write_bundle
 from kakeai.model.configs import CONFIGS, config_named
@@ -128,6 +128,19 @@ def test_overfitting_is_told_in_words():
     assert overfitting(curve(*falling, *[(3.0, 3.0)] * 5)) == ""
 
 
+def test_layers_that_are_compiled_learn_the_same(scales, tmp_path, monkeypatch):
+    settings = (
+        "lookback_rnn",
+        f"batch_size=32,rnn_layer_sizes=[{trainer.COMPILED_UNITS}],learning_rate=0.01",
+        10,
+    )
+    compiled = train(scales, tmp_path / "compiled", *settings)
+    monkeypatch.setattr(trainer, "COMPILED_UNITS", 1000)
+    interpreted = train(scales, tmp_path / "interpreted", *settings)
+    assert compiled.eval.loss == pytest.approx(interpreted.eval.loss, rel=1e-4)
+    assert compiled.train.loss == pytest.approx(interpreted.train.loss, rel=1e-4)
+
+
 def test_a_pod_that_is_taken_away_keeps_every_step(scales, tmp_path):
     def end_at_step_30(at):
         if at.step == 30:
@@ -151,7 +164,8 @@ def test_training_ends_when_held_out_loss_falls_no_more(scales, tmp_path):
     steps = []
     assert train(scales, tmp_path, *settings, early_stopping=2, on_progress=steps.append) == result
     assert [at.step for at in steps] == [result.step]
-    assert train(scales, tmp_path, *settings, early_stopping=0).step == 400
+    goal = result.step + 1
+    assert train(scales, tmp_path, *settings[:2], goal, early_stopping=0).step == goal
 
 
 def test_a_folder_holds_one_training(scales, tmp_path):
