@@ -20,6 +20,8 @@ for _ in range(2):
     np.testing.assert_allclose(counts[1], counts[0], rtol=1e-5)
 one, two = (trainer.state for trainer in trainers)
 for name, expected in one.items():
-    np.testing.assert_allclose(two[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
+    # Adam makes steps of the same size from gradients that are nothing but rounding.
+    nothing = 2e-4 if name.startswith("model/") else 1e-6
+    np.testing.assert_allclose(two[name], expected, rtol=1e-4, atol=nothing, err_msg=name)
 graph = trainers[1]._train.get_concrete_function().graph.as_graph_def()
 assert {node.device[-5:] for node in graph.node if node.device} == {"CPU:0", "CPU:1"}
