@@ -18,6 +18,7 @@ from cli.rules import (
     Transpose,
 )
 from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
+from kakeai.errors import ExitStatus
 from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
 from kakeai.storage import location
@@ -279,18 +280,31 @@ def bundle(
 def release(
     bundle: Annotated[Path, typer.Argument(help="Folder that bundle wrote.")],
     store: Annotated[str, typer.Option(help="The model store, a folder or gs://…")],
-    evaluation: Annotated[Path | None, typer.Option(help="Folder that evaluate wrote, for the card.")] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Folder that evaluate wrote, whose decision counts.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Name to serve it under.")] = "kakeai",
+    manifest: Annotated[
+        Path | None, typer.Option(help="The corpus's manifest, to be kept with the model.")
+    ] = None,
+    overrule: Annotated[
+        str, typer.Option(help="Your name: release it whatever the evaluation decided.", metavar="NAME")
+    ] = "",
+    because: Annotated[str, typer.Option(help="Why you overrule; name and reason stand on the card.")] = "",
 ) -> None:
-    """Put a model into the store, once it has answered through a model server.
+    """Put a model into the store, once it has answered through a model server, if its evaluation says so.
+
+    Exit status: 0 released, or in the store already; 2 bad input; 3 refused, with the reason.
 
     Example: kakeai release work/bundle --evaluation work/evaluation --store store
     """
+    from components.release import REFUSE
     from components.release import release as run
 
     begun = time.monotonic()
-    result = run(bundle, evaluation, store, model)
+    result = run(bundle, evaluation, store, model, manifest, overrule=overrule, because=because)
     figures = {"model": model, "version": result.version}
     show_stage("release", {**figures, "seconds": time.monotonic() - begun})
-    if not result.is_new:
-        console.print("          these weights were released already")
+    console.print(f"          {result.sentence}", markup=False)
+    if result.verdict == REFUSE:
+        raise typer.Exit(ExitStatus.REFUSED)

@@ -6,70 +6,150 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from kfp.dsl import Artifact, Input, Output
 
 from components.bundle import DESCRIPTION, SAVED_MODEL
+from components.evaluate import METRICS
 from components.kubeflow import component
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
 
+DECISION = "decision.json"
 TRIAL_STEPS = 32
 TRIAL_SECONDS = 120.0  # for loading, warm-up and one answer on a small machine
 
 
+RELEASE, REFUSE, KEEP = "release", "refuse", "keep"  # verdicts of an evaluation
+
+
 @dataclass(frozen=True)
 class ReleaseResult:
-    """What the store holds now.
+    """What the store holds now, and why.
 
     Attributes:
-        version: The model's version.
-        is_new: False if the store's newest version was these weights already.
+        version: The model's newest version; 0 if it has none.
+        is_new: Whether it is this model.
+        verdict: "release", "refuse" (the model is not good enough) or "keep" (the store has its equal already).
+        sentence: Why.
     """
 
     version: int
     is_new: bool
+    verdict: str
+    sentence: str
 
 
-def release(bundle: Path, evaluation: Path | None, store: str, model: str = "kakeai") -> ReleaseResult:
-    """Release a bundle's SavedModel into the store, whole or not at all.
+def release(
+    bundle: Path,
+    evaluation: Path | None,
+    store: str,
+    model: str = "kakeai",
+    manifest: Path | None = None,
+    recipe: dict[str, Any] | None = None,
+    overrule: str = "",
+    because: str = "",
+) -> ReleaseResult:
+    """Release a bundle's SavedModel into the store, whole or not at all, if its evaluation says so.
 
-    It must first answer a request through the model server, from a folder of its own.
+    It must first answer a request through the model server, from a folder of its own. A model that is not released is
+    a result, not an error.
 
     Args:
         bundle: Folder that the bundle stage wrote.
-        evaluation: Folder that the evaluate stage wrote, whose figures go onto the model card; None for none.
+        evaluation: Folder that the evaluate stage wrote, whose decision counts; None to release without.
         store: The model store, a folder or gs://…
         model: The name to serve it under.
+        manifest: The corpus's manifest, kept with the version; None for none.
+        recipe: What the model was made by, for the card.
+        overrule: Who releases it whatever the evaluation decided; empty for nobody.
+        because: Their reason.
 
     Raises:
-        KakeaiError: No bundle, a model that does not answer, or a store that cannot be written.
+        KakeaiError: No bundle, an evaluation of another model, a model that does not answer, or a store that cannot
+            be written.
     """
+    if overrule and not because:
+        raise KakeaiError(
+            "say why the evaluation is overruled, with --because; the card keeps name and reason"
+        )
     described = _read_json(bundle / DESCRIPTION)
-    metrics = _read_json(evaluation / "metrics.json") if evaluation else {}
+    metrics = _read_json(evaluation / METRICS) if evaluation else {}
+    decision = _decision(evaluation) if evaluation else {}
+    if evaluation and metrics.get("step") != described["trained_steps"]:
+        raise KakeaiError(
+            f"{evaluation} is of step {metrics.get('step')} and {bundle} of step {described['trained_steps']}; "
+            "evaluate the model that is to be released"
+        )
     folder = location(store)
-    versions = model_store.versions(folder, model)
-    newest = versions[-1] if versions else None
-    if newest:
-        card = model_store.read_card(folder, model, newest)
+    champion = model_store.champion(folder, model)
+    if champion:
+        card = model_store.read_card(folder, model, champion)
         if card.get("bundle_sha256") == described["bundle_sha256"]:
-            return ReleaseResult(newest, is_new=False)
+            return ReleaseResult(
+                champion, False, KEEP, f"version {champion} of {model} has these very weights"
+            )
+    verdict, sentence = _verdict(decision, champion, model)
+    if verdict != RELEASE and not overrule:
+        return ReleaseResult(champion, False, verdict, sentence)
     try_out(bundle / SAVED_MODEL, model)
-    version = (newest or 0) + 1
     card = {
         **described,
-        "name": model,
-        "version": version,
+        "recipe": recipe or {},
         "metrics": metrics,
-        "parent": newest,
+        "decision": decision,
         "revision": revision(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    model_store.publish(bundle / SAVED_MODEL, card, folder, model, version)
-    return ReleaseResult(version, is_new=True)
+    if verdict != RELEASE:
+        card["overruled"] = {"by": overrule, "because": because, "verdict": verdict, "sentence": sentence}
+    try:
+        version = model_store.publish(_files(bundle, manifest, model), card, folder, model, champion)
+    except model_store.OvertakenError as error:
+        return ReleaseResult(model_store.champion(folder, model), False, REFUSE, str(error))
+    if verdict != RELEASE:
+        sentence = f"{overrule} overruled: {because} (the evaluation said: {sentence})"
+    return ReleaseResult(version, True, RELEASE, sentence)
+
+
+def _verdict(decision: dict[str, Any], champion: int, model: str) -> tuple[str, str]:
+    # What is to be done, and why.
+    if not decision:
+        return RELEASE, "released without an evaluation"
+    if decision["verdict"] == RELEASE and decision["champion"] != champion:
+        return REFUSE, (
+            f"version {champion} of {model} was released meanwhile and this model was compared with version "
+            f"{decision['champion']}; evaluate it again"
+        )
+    return decision["verdict"], decision["sentence"]
+
+
+def _decision(evaluation: Path) -> dict[str, Any]:
+    if not (evaluation / DECISION).exists():
+        return {}
+    decision = _read_json(evaluation / DECISION)
+    if not decision.keys() >= {"verdict", "sentence", "champion"} or decision["verdict"] not in (
+        RELEASE,
+        REFUSE,
+        KEEP,
+    ):
+        raise KakeaiError(f"{evaluation / DECISION} is no decision; evaluate the model again")
+    return decision
+
+
+def _files(bundle: Path, manifest: Path | None, model: str) -> dict[str, Path]:
+    # What a version holds, by the paths in it.
+    saved_model = bundle / SAVED_MODEL
+    files = {
+        path.relative_to(saved_model).as_posix(): path for path in saved_model.rglob("*") if path.is_file()
+    }
+    for path in (*bundle.glob("*.mag"), *bundle.glob("*.hparams")):
+        files[f"assets.extra/{model}{path.suffix}"] = path
+    if manifest:
+        files[model_store.MANIFEST] = manifest
+    return files
 
 
 def try_out(saved_model: Path, model: str) -> None:
@@ -127,9 +207,17 @@ def _read_json(path: Path) -> dict:
 
 @component
 def release_component(  # noqa: ANN201  KFP reads the signature
-    bundled: Input[Artifact], evaluation: Input[Artifact], store: str, model: str, released: Output[Artifact]
+    bundled: Input[Artifact],
+    evaluation: Input[Artifact],
+    store: str,
+    model: str,
+    released: Output[Artifact],
+    manifest: Input[Artifact] = None,  # pyright: ignore[reportArgumentType]  KFP's way to say that it may be missing
+    recipe: dict = {},  # noqa: B006  KFP wants a literal
+    overrule: str = "",
+    because: str = "",
 ):
-    """Release the SavedModel into the store, under the next version number."""
+    """Release the SavedModel into the store, under the next version number, if its evaluation says so."""
     import json
     from pathlib import Path
 
@@ -137,6 +225,27 @@ def release_component(  # noqa: ANN201  KFP reads the signature
     from components.stage import stage
 
     with stage("release") as running:
-        result = release(Path(bundled.path), Path(evaluation.path), store, model)
-        running.figures.update(model=model, version=result.version, new=result.is_new)
-        Path(released.path).write_text(json.dumps({"version": result.version, "new": result.is_new}))
+        result = release(
+            Path(bundled.path),
+            Path(evaluation.path),
+            store,
+            model,
+            Path(manifest.path, "manifest.jsonl.gz") if manifest else None,
+            recipe,
+            overrule,
+            because,
+        )
+        running.figures.update(
+            model=model,
+            version=result.version,
+            new=result.is_new,
+            verdict=result.verdict,
+            sentence=result.sentence,
+        )
+        described = {
+            "version": result.version,
+            "new": result.is_new,
+            "verdict": result.verdict,
+            "sentence": result.sentence,
+        }
+        Path(released.path).write_text(json.dumps(described))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import md5
 from http.server import ThreadingHTTPServer
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,12 +57,14 @@ class Bucket:
         address: The service's.
         calls: All that was asked so far.
         answer: Called with each call before it is served; a status is answered in its place, None serves it.
+        loses: Called with each call; if it is true, the call is served and the client hears 503.
     """
 
     def __init__(self) -> None:
         """Serve from now on, until `close`."""
         self.calls: list[Call] = []
         self.answer: Callable[[Call], int | None] = lambda call: None
+        self.loses: Callable[[Call], bool] = lambda call: False
         self._storage = _Storage()
         self._lock = threading.RLock()
         self._numbers = count(1)
@@ -148,6 +151,14 @@ class Bucket:
         if (status := self.answer(call)) is not None:
             handler.rfile.read(int(handler.headers.get("Content-Length") or 0))  # what was being sent
             return status
+        if self.loses(call):
+            handler.wfile = BytesIO()  # nobody hears the answer
+            self._serve(call, handler)
+            handler.wfile = handler.connection.makefile("wb", 0)
+            return 503
+        return self._serve(call, handler)
+
+    def _serve(self, call: Call, handler: "_Handler") -> int | None:
         with self._lock:
             self._storage.conditions = call.query
             self._storage.reads = call.method == "GET"
@@ -204,6 +215,9 @@ class _Storage(Storage):
             wanted = self.conditions.get("generation")
             if wanted and wanted != self._generation(bucket_name, file_name):
                 raise NotFound  # an older generation is gone
+        wanted = self.conditions.get("ifSourceGenerationMatch")
+        if wanted is not None and wanted != self._generation(bucket_name, file_name):
+            raise _ConditionNotMetError
         return super().get_file_obj(bucket_name, file_name)
 
     def _check(self, bucket_name: str, file_name: str, conditions: dict[str, str]) -> None:

@@ -1,0 +1,94 @@
+"""One model's folder in a store, as those who change it need it: on a disk or in a bucket."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kakeai.errors import KakeaiError
+
+if TYPE_CHECKING:
+    from cloudpathlib import CloudPath
+
+Sources = Mapping[
+    str, "Path | CloudPath"
+]  # a version's files by their paths in it, and where their content is
+
+
+class OvertakenError(KakeaiError):
+    """Another release ended first, so that this one was not made; nothing of it is left."""
+
+
+class Shelf(Protocol):
+    """One model's folder."""
+
+    def versions(self) -> list[int]:
+        """Return the numbers of the versions that are whole, oldest first."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, None if it is not there; `name` is its path in the model's folder."""
+        ...
+
+    def files(self, version: int) -> Sources:
+        """Return a version's files."""
+        ...
+
+    def add(self, files: Sources, card: dict[str, Any]) -> int:
+        """Make the next version, whole or not at all, with `version` added to its card; return its number.
+
+        What killed releases left is cleared away. A release that goes on at the same time ends with an OvertakenError.
+
+        Raises:
+            OvertakenError: Since the card's `parent` was the newest, another version came.
+        """
+        ...
+
+    def remove(self, version: int, card: bytes) -> None:
+        """Take a version away for good; `card` is kept, and loaders see it whole or not at all."""
+        ...
+
+    def tidy(self) -> None:
+        """Clear away what killed releases and prunings left."""
+        ...
+
+
+def shelf(store: "Path | CloudPath", model: str) -> Shelf:
+    """Return a model's folder; it need not be there yet."""
+    folder = store / model
+    if isinstance(folder, Path):
+        from kakeai.store.disk import DiskShelf
+
+        return DiskShelf(folder)
+    from cloudpathlib import GSPath
+
+    from kakeai.store.bucket import BucketShelf
+
+    if not isinstance(folder, GSPath):
+        raise KakeaiError(f"{store} cannot be a model store: give a folder or gs://…")
+    return BucketShelf(folder)
+
+
+@contextmanager
+def in_a_sentence(store: "Path | CloudPath", doing: str) -> Iterator[None]:
+    """Tell in one sentence why the store cannot be used.
+
+    Raises:
+        KakeaiError: With that sentence.
+    """
+    try:
+        yield
+    except KakeaiError:
+        raise
+    except Exception as error:  # the storage client has dozens of ways to say that a bucket cannot be used
+        if isinstance(error, OSError) or type(error).__module__.startswith(("google.", "requests.")):
+            raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
+        raise
+
+
+def overtaken(folder: "Path | CloudPath") -> OvertakenError:
+    """Return the sentence for a release that another one got ahead of."""
+    return OvertakenError(
+        f"another release into {folder} ended while this one was under way, so this model was not released; "
+        "evaluate it against the newest version and release it again"
+    )
