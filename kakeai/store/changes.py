@@ -118,7 +118,8 @@ def _add(
     parent: int,
     descends_from: int,
 ) -> int:
-    read_card(store, model, parent)  # refuses a store of a newer Kakeai
+    if parent:
+        read_card(store, model, parent)  # refuses a store of a newer Kakeai
     described = {
         **card,
         "store_format": FORMAT,

@@ -38,7 +38,7 @@ class DiskShelf:
         """Return a file's content."""
         try:
             return (self._folder / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def files(self, version: int) -> Sources:

@@ -11,24 +11,33 @@ from kakeai.errors import KakeaiError
 
 Folder = Path | CloudPath
 
+GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 HIGHEST_VERSION = 2**63 - 1  # a version is an int64 in model.proto
 
 
 def find_versions(base_path: str | Path | CloudPath) -> dict[int, Folder]:
-    """The version folders under `base_path`: children named with a whole number; others are left alone.
+    """The version folders under `base_path`: named with a whole number, and with a graph in them.
+
+    Others are left alone. In a bucket the graph comes last and goes first, so that a version is whole while it has one;
+    a folder without one is what a killed upload left, and no reason to serve nothing.
 
     Raises KakeaiError if the folder is not there or cannot be listed.
     """
     try:
         base = AnyPath(base_path)
-        children = sorted(base.iterdir(), key=lambda child: child.name)
+        if isinstance(base, Path):
+            folders = [child for child in base.iterdir() if any((child / name).is_file() for name in GRAPHS)]
+        else:  # all names, by one request for a thousand
+            folders = [path.parent for path in base.rglob("saved_model.pb*") if path.name in GRAPHS]
+            folders = [folder for folder in folders if folder.parent == base]
     except FileNotFoundError as error:
         raise KakeaiError(f"The model's folder {base_path} does not exist.") from error
     except NotADirectoryError as error:
         raise KakeaiError(f"The model's folder {base_path} is a file, not a folder.") from error
     except Exception as error:  # the storage client has dozens of ways to say that a bucket cannot be listed
         raise KakeaiError(f"The model's folder {base_path} cannot be listed: {error}") from error
-    return {int(child.name): child for child in children if _is_version(child)}
+    folders.sort(key=lambda folder: folder.name)
+    return {int(folder.name): folder for folder in folders if _is_version(folder.name)}
 
 
 def contents(folder: Folder) -> frozenset[tuple[str, int, float]]:
@@ -47,13 +56,10 @@ def on_this_machine(folder: Folder) -> Iterator[Path]:
         yield folder.download_to(copy)
 
 
-def _is_version(child: Folder) -> bool:
-    number = child.name
+def _is_version(name: str) -> bool:
     return (
-        number.isascii()
-        and number.isdigit()
-        and len(number) <= len(str(HIGHEST_VERSION))
-        and int(number) <= HIGHEST_VERSION
-        # In a bucket a name without a folder behind it is rarer than the request that would tell it is worth.
-        and (isinstance(child, CloudPath) or child.is_dir())
+        name.isascii()
+        and name.isdigit()
+        and len(name) <= len(str(HIGHEST_VERSION))
+        and int(name) <= HIGHEST_VERSION
     )

@@ -135,7 +135,7 @@ def _trouble(served: ServedModel, found: set[int]) -> str:
     if not found:
         return (
             f"The model's folder {served.base_path} holds no version: "
-            f"a version is a folder with a whole number for a name, such as {served.base_path}/1."
+            f"a version is a SavedModel's folder with a whole number for a name, such as {served.base_path}/1."
         )
     missing = set(served.policy.versions) - found if isinstance(served.policy, Specific) else set[int]()
     if missing:

@@ -37,6 +37,14 @@ def bundled(run_dir, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def early(run_dir, tmp_path_factory):
+    """A bundle of the same training, of its step 50."""
+    folder = tmp_path_factory.mktemp("early") / "bundle"
+    assert bundle(run_dir, folder, "my_model", step=50).step == 50
+    return folder
+
+
 def test_a_bundle_holds_the_checkpoints_weights(run_dir, bundled):
     model, step = training_run.load_model(run_dir)
     assert json.loads((bundled / "bundle.json").read_text())["trained_steps"] == step
@@ -50,23 +58,99 @@ def test_a_bundle_holds_the_checkpoints_weights(run_dir, bundled):
     np.testing.assert_allclose(saved.score(melody, length)["log_likelihood"], expected, rtol=1e-5)
 
 
-def test_any_kept_checkpoint_can_be_packed(run_dir, tmp_path):
-    assert bundle(run_dir, tmp_path / "early", step=50).step == 50
+def test_any_kept_checkpoint_can_be_packed(run_dir, early, tmp_path):
+    assert json.loads((early / "bundle.json").read_text())["trained_steps"] == 50
     with pytest.raises(KakeaiError, match="has no checkpoint of step 7; it has 50, 60"):
         bundle(run_dir, tmp_path / "missing", step=7)
     assert not (tmp_path / "missing").exists()
 
 
-def test_versions_count_up_and_name_their_parent(run_dir, bundled, tmp_path):
+def test_versions_count_up_and_name_their_parent(early, bundled, tmp_path):
     store = tmp_path / "store"
     assert release(bundled, None, str(store), "my_model").version == 1
-    assert release(bundled, None, str(store), "my_model") == ReleaseResult(1, is_new=False)
-    early = tmp_path / "early"
-    bundle(run_dir, early, "my_model", step=50)
+    again = release(bundled, None, str(store), "my_model")
+    assert again == ReleaseResult(1, False, "keep", "version 1 of my_model has these very weights")
     assert release(early, None, str(store), "my_model").version == 2
     card = model_store.read_card(store, "my_model", 2)
     assert (card["version"], card["parent"], card["trained_steps"]) == (2, 1, 50)
     assert (store / "my_model" / "2" / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    """Makes an evaluation of the module's model with a verdict."""
+
+    def make(verdict, champion=0, step=60, **figures):
+        folder = tmp_path / f"{verdict}-{champion}"
+        folder.mkdir()
+        decision = {"verdict": verdict, "champion": champion, "sentence": f"it says {verdict}", "checks": []}
+        (folder / "decision.json").write_text(json.dumps(decision | figures))
+        (folder / "metrics.json").write_text(json.dumps({"step": step}))
+        return folder
+
+    return make
+
+
+def test_a_release_keeps_what_the_next_run_needs(bundled, evaluated, tmp_path):
+    store = tmp_path / "store"
+    manifest = tmp_path / "manifest.jsonl.gz"
+    manifest.write_bytes(b"which files went in")
+    recipe = {"config": "basic_rnn", "seed": 3}
+    result = release(bundled, evaluated("release", gain=0.25), str(store), "other", manifest, recipe)
+    assert result == ReleaseResult(1, True, "release", "it says release")
+    card = model_store.read_card(store, "other", 1)
+    assert card["recipe"] == recipe
+    assert (card["decision"]["sentence"], card["decision"]["gain"]) == ("it says release", 0.25)
+    assert "overruled" not in card
+    assert (store / "other" / "1" / model_store.MANIFEST).read_bytes() == manifest.read_bytes()
+    # Under the model's name, with its hyperparameters beside it.
+    kept = read_bundle(model_store.bundle_path(store, "other", 1))
+    expected = read_bundle(bundled / "my_model.mag")
+    assert str(kept.config.hparams) == str(expected.config.hparams)
+    np.testing.assert_array_equal(kept.get_weights()[0], expected.get_weights()[0])
+
+
+@pytest.mark.parametrize("verdict", ["refuse", "keep"])
+def test_an_evaluation_is_obeyed_unless_somebody_overrules_it(bundled, evaluated, verdict, tmp_path):
+    store = tmp_path / "store"
+    evaluation = evaluated(verdict)
+    result = release(bundled, evaluation, str(store), "my_model")
+    assert result == ReleaseResult(0, False, verdict, f"it says {verdict}")
+    assert not store.exists()
+    with pytest.raises(KakeaiError, match="say why the evaluation is overruled, with --because"):
+        release(bundled, evaluation, str(store), "my_model", overrule="Ada")
+    result = release(bundled, evaluation, str(store), "my_model", overrule="Ada", because="the set changed")
+    assert (result.version, result.is_new, result.verdict) == (1, True, "release")
+    assert result.sentence == f"Ada overruled: the set changed (the evaluation said: it says {verdict})"
+    overruled = model_store.read_card(store, "my_model", 1)["overruled"]
+    assert overruled == {
+        "by": "Ada",
+        "because": "the set changed",
+        "verdict": verdict,
+        "sentence": f"it says {verdict}",
+    }
+
+
+def test_a_decision_about_an_older_champion_is_none(bundled, early, evaluated, tmp_path):
+    store = tmp_path / "store"
+    release(early, None, str(store), "my_model")
+    result = release(bundled, evaluated("release", champion=0), str(store), "my_model")
+    assert (result.version, result.is_new, result.verdict) == (1, False, "refuse")
+    assert "version 1 of my_model was released meanwhile" in result.sentence
+    assert release(bundled, evaluated("release", champion=1), str(store), "my_model").version == 2
+
+
+def test_an_evaluation_of_other_weights_is_refused(bundled, evaluated, tmp_path):
+    with pytest.raises(KakeaiError, match=r"is of step 50 and .* of step 60; evaluate the model"):
+        release(bundled, evaluated("release", step=50), str(tmp_path / "store"), "my_model")
+
+
+def test_by_hand_a_refusal_has_an_exit_status_of_its_own(bundled, evaluated, tmp_path, kakeai):
+    places = [str(bundled), "--evaluation", str(evaluated("refuse")), "--store", str(tmp_path / "store")]
+    ran = kakeai("release", *places)
+    assert ran.returncode == 3
+    assert "it says refuse" in ran.stdout
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_model_that_does_not_answer_is_not_released(bundled, tmp_path):
@@ -83,7 +167,7 @@ def test_a_model_that_does_not_answer_is_not_released(bundled, tmp_path):
 
 def test_a_store_that_cannot_be_written_gets_a_sentence(bundled, tmp_path):
     (tmp_path / "store").write_text("a file where the store should be")
-    with pytest.raises(KakeaiError, match="cannot write version 1 of my_model"):
+    with pytest.raises(KakeaiError, match="cannot write into the model store"):
         release(bundled, None, str(tmp_path / "store"), "my_model")
 
 

@@ -17,6 +17,7 @@ INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
 def test_versions_in_a_bucket_are_served_as_they_appear(bucket, exported, tmp_path, eventually):
     models = bucket.folder()
     bucket.upload(exported(1), f"{models}/1")
+    bucket.upload(exported(2) / "variables", f"{models}/7/variables")  # what a killed upload left
     process = subprocess.Popen(
         f"{sys.executable} -m serving.model_server --port=0 --model_name=tiny "
         f"--model_base_path={models} --file_system_poll_wait_seconds=0.1".split(),

@@ -148,12 +148,23 @@ def test_a_corrupt_version_is_told_and_the_old_goes_on(serve, release, exported,
 
 def test_a_corrupt_version_is_tried_once_until_it_changes(serve, release, base, eventually, caplog):
     (base / "1").mkdir()
+    (base / "1" / "saved_model.pb").write_bytes(b"not a protobuf")
     client = serve(ServedModel("tiny", base, All()))
     for number in (2, 3):  # each is found by a search of its own
         release(base, number)
         eventually(lambda number=number: client.states("tiny").get(number) == "AVAILABLE")
     assert client.states("tiny")[1] == "END"
     assert caplog.text.count("version 1 cannot be loaded") == 1
+
+
+def test_what_a_killed_upload_left_is_no_version(serve, release, exported, base):
+    """Also for a server that starts when it is there already."""
+    release(base, 1)
+    shutil.copytree(exported(2) / "variables", base / "2" / "variables")
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    assert served_number(client) == 1
+    assert client.states("tiny") == {1: "AVAILABLE"}
 
 
 def test_a_model_with_nothing_but_a_corrupt_version_says_so(serve, base):
