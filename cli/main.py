@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from cli import generate, pipeline, serve, stages, tensorboard
+from cli import generate, models, pipeline, serve, stages, tensorboard
 from cli.progress import console
 from cli.tensorflow_notes import keep_notes_away
 from kakeai.errors import ExitStatus, KakeaiError
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 stages.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(models.app, name="models")
 app.command()(generate.generate)
 app.command()(serve.serve)
 app.command("model-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(

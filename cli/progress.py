@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 # The screen itself, whatever stands for sys.stdout while a pipeline's own output goes to its log.
 console = Console(file=sys.stdout, highlight=False)
@@ -38,6 +39,11 @@ def sentence(figures: dict[str, Any]) -> str:
     """Return a stage's figures as people read them, those without a wording left out."""
     told = [words.format(figures[name]) for name, words in WORDS.items() if figures.get(name) is not None]
     return ", ".join(told)
+
+
+def plain(text: str) -> Text:
+    """Keep what a file may hold from steering the terminal."""
+    return Text("".join(letter if letter.isprintable() else "?" for letter in text), overflow="fold")
 
 
 def show_stage(name: str, figures: dict[str, Any]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.table import Table
-from rich.text import Text
 
-from cli.progress import console
+from cli.progress import console, plain
 from components.ledger import DUPLICATE, LEDGER, read_ledger
 from components.melody_ledger import REASONS, Loss
 
@@ -28,7 +27,7 @@ def show_reasons(note_sequences: Path) -> None:
         return
     table = _table(["files"], ["verdict", "reason", "such as"])
     for (verdict, reason), count in counts.most_common(MAX_REASONS):
-        table.add_row(f"{count:,}", verdict, _plain(reason), _plain(examples[verdict, reason]))
+        table.add_row(f"{count:,}", verdict, plain(reason), plain(examples[verdict, reason]))
     console.print(table)
     if len(counts) > MAX_REASONS:
         console.print(f"{len(counts) - MAX_REASONS} reasons more")
@@ -59,8 +58,3 @@ def _table(numbers: list[str], words: list[str]) -> Table:
 def _without_numbers(reason: str) -> str:
     """Make one reason of those that differ by the byte or the track alone."""
     return re.sub(r"\d[\d,]*", "…", reason)
-
-
-def _plain(text: str) -> Text:
-    """Keep what a file's name may hold from steering the terminal."""
-    return Text("".join(letter if letter.isprintable() else "?" for letter in text), overflow="fold")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kakeai.errors import KakeaiError
+from kakeai.errors import KakeaiError, ServiceError
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -74,15 +74,18 @@ def in_a_sentence(store: "Path | CloudPath", doing: str) -> Iterator[None]:
     """Tell in one sentence why the store cannot be used.
 
     Raises:
-        KakeaiError: With that sentence.
+        KakeaiError: With that sentence; a ServiceError if a bucket does not answer or lets nobody in.
     """
     try:
         yield
     except KakeaiError:
         raise
+    except OSError as error:
+        raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
     except Exception as error:  # the storage client has dozens of ways to say that a bucket cannot be used
-        if isinstance(error, OSError) or type(error).__module__.startswith(("google.", "requests.")):
-            raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
+        if type(error).__module__.startswith(("google.", "requests.")):
+            kind = KakeaiError if type(error).__name__ == "NotFound" else ServiceError
+            raise kind(f"cannot {doing} the model store {store}: {error}") from error
         raise
 
 
