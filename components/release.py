@@ -12,13 +12,12 @@ from typing import Any
 from kfp.dsl import Artifact, Input, Output
 
 from components.bundle import DESCRIPTION, SAVED_MODEL
-from components.evaluate import METRICS
+from components.evaluate import DECISION, METRICS
 from components.kubeflow import component
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
 
-DECISION = "decision.json"
 TRIAL_STEPS = 32
 TRIAL_SECONDS = 120.0  # for loading, warm-up and one answer on a small machine
 
@@ -127,8 +126,6 @@ def _verdict(decision: dict[str, Any], champion: int, model: str) -> tuple[str, 
 
 
 def _decision(evaluation: Path) -> dict[str, Any]:
-    if not (evaluation / DECISION).exists():
-        return {}
     decision = _read_json(evaluation / DECISION)
     if not decision.keys() >= {"verdict", "sentence", "champion"} or decision["verdict"] not in (
         RELEASE,

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kakeai.errors import KakeaiError, ServiceError
+from kakeai.errors import KakeaiError
+from kakeai.storage import bucket_errors
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -77,16 +78,10 @@ def in_a_sentence(store: "Path | CloudPath", doing: str) -> Iterator[None]:
         KakeaiError: With that sentence; a ServiceError if a bucket does not answer or lets nobody in.
     """
     try:
-        yield
-    except KakeaiError:
-        raise
+        with bucket_errors(store):
+            yield
     except OSError as error:
         raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
-    except Exception as error:  # the storage client has dozens of ways to say that a bucket cannot be used
-        if type(error).__module__.startswith(("google.", "requests.")):
-            kind = KakeaiError if type(error).__name__ == "NotFound" else ServiceError
-            raise kind(f"cannot {doing} the model store {store}: {error}") from error
-        raise
 
 
 def overtaken(folder: "Path | CloudPath") -> OvertakenError:

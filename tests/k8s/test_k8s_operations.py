@@ -25,9 +25,11 @@ def test_every_part_of_the_manifests_is_named():
 
 def test_every_command_of_kakeais_is_there(kakeai):
     commands = set(
-        re.findall(r"\bkakeai ((?:pipeline )?[a-z-]+) ", "\n".join(re.findall(r"bin/kakeai .*", PAGE)))
+        re.findall(
+            r"\bkakeai ((?:(?:pipeline|models) )?[a-z-]+) ", "\n".join(re.findall(r"bin/kakeai .*", PAGE))
+        )
     )
-    assert commands == {"release", "pipeline compile"}
+    assert commands == {"release", "models rollback", "pipeline compile"}
     for command in commands:
         assert kakeai(*command.split(), "--help").returncode == 0
 

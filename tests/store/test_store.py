@@ -153,5 +153,5 @@ def test_a_card_that_is_none(store, text):
 def test_a_store_without_a_bucket(bucket):
     from kakeai.storage import location
 
-    with pytest.raises(KakeaiError, match="cannot read the model store gs://nowhere/store"):
+    with pytest.raises(KakeaiError, match="there is no bucket gs://nowhere"):
         model_store.versions(location("gs://nowhere/store"), MODEL)
