@@ -1,7 +1,7 @@
 """What the model in service was trained on."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kakeai import store as model_store
-from kakeai.manifest import IN_VERSION, ManifestRow, read_manifest
-from kakeai.storage import bucket_errors, location
+from kakeai.manifest import IN_VERSION, ManifestRow, fingerprint, read_manifest
+from kakeai.storage import bucket_errors, location, read_bytes
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,11 +49,13 @@ class Champion(AbstractContextManager["Champion"]):
             card = model_store.read_card(root, model, self.version)
             self.recipe = card.get("recipe")
             manifest = root / model / str(self.version) / IN_VERSION
-            if manifest.is_file():
-                self._manifest.write_bytes(manifest.read_bytes())
-                self.contents = frozenset(
-                    bytes.fromhex(row.md5) for row in read_manifest(self._manifest) if row.md5
-                )
+            with suppress(FileNotFoundError):  # a version that was released by hand
+                self._manifest.write_bytes(read_bytes(manifest))
+        if self._manifest.exists():
+            self.contents = frozenset(
+                bytes.fromhex(row.md5) for row in read_manifest(self._manifest) if row.md5
+            )
+            self.fingerprint = fingerprint(self.contents)
 
     def __exit__(
         self,

@@ -216,13 +216,15 @@ def _row(corpus: Corpus, file: CorpusFile) -> ManifestRow:
         md5 = ""
     elif not md5:
         size, md5 = _measured(lambda: corpus.read(file.path, file.generation))
-    return ManifestRow(file.path, size, md5, file.generation)
+    return ManifestRow(file.path, size, md5, generation=file.generation)
 
 
 def _members(corpus: Corpus, file: CorpusFile) -> Iterator[ManifestRow]:
     for number, member in enumerate(corpus.members(file.path, file.generation)):
         size, md5 = _measured(member.read)
-        yield ManifestRow(member.path, size, md5, file.generation, archive=file.path, member=number)
+        yield ManifestRow(
+            member.path, size, md5, generation=file.generation, archive=file.path, member=number
+        )
 
 
 def _measured(read: Callable[[], bytes]) -> tuple[int, str]:

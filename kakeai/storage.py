@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cloudpathlib import CloudPath, GSPath
     from google.api_core.retry import Retry
 
-PATIENCE_SECONDS = (
-    120.0  # with a bucket that does not answer, or says 503; the storage client waits no longer itself
-)
+# As the storage client has them: how long a bucket is asked that does not answer or says 503, and the wait before it is
+# asked again, which then doubles.
+PATIENCE_SECONDS, FIRST_WAIT_SECONDS = 120.0, 1.0
 CONNECTIONS = 10  # that the storage client keeps open, so as many requests at once
 
 
@@ -152,10 +152,10 @@ def put_file(finished: Path, destination: "Path | CloudPath") -> None:
 
 
 def _retry() -> "Retry":
-    """The storage client's own, in its exponential steps; what is no use to ask again it does not."""
+    """The storage client's own: in exponential steps, and never where asking again is no use."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(PATIENCE_SECONDS)
+    return DEFAULT_RETRY.with_delay(FIRST_WAIT_SECONDS).with_timeout(PATIENCE_SECONDS)
 
 
 @contextmanager

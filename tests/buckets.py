@@ -1,7 +1,7 @@
 """A storage service on loopback for the real client: gcp-storage-emulator's, with what it lacks of Google's.
 
-It answers side by side, heeds generations and their preconditions, remembers what it was asked, and fails when a
-test says so.
+It answers side by side, lists in pages, heeds generations and their preconditions, remembers what it was asked, and
+fails when a test says so.
 """
 
 import threading
@@ -20,10 +20,11 @@ from urllib.parse import parse_qs, urlsplit
 import google_crc32c
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers.buckets import create_bucket
-from gcp_storage_emulator.server import RequestHandler, Router
+from gcp_storage_emulator.server import RequestHandler, Response, Router
 from gcp_storage_emulator.storage import Storage
 
 BUCKET = "store"
+PAGE = 1000  # objects at most
 
 
 class Call(NamedTuple):
@@ -163,12 +164,25 @@ class Bucket:
             self._storage.conditions = call.query
             self._storage.reads = call.method == "GET"
             try:
+                if call.lists and "delimiter" not in call.query:
+                    return self._list(call, handler)
                 Router(handler).handle(call.method)
             except _ConditionNotMetError:
                 return 412
             except NotFound:
                 return 404
         return None
+
+    def _list(self, call: Call, handler: "_Handler") -> None:
+        items, _ = self._storage.get_file_list(call.path.split("/")[-2], call.query.get("prefix"))
+        start = int(call.query.get("pageToken", 0))
+        stop = start + min(PAGE, int(call.query.get("maxResults", PAGE)))
+        page: dict[str, Any] = {"kind": "storage#objects", "items": items[start:stop]}
+        if stop < len(items):
+            page["nextPageToken"] = str(stop)
+        response = Response(handler)
+        response.json(page)
+        response.close()
 
 
 def _name(url: str) -> str:

@@ -95,8 +95,10 @@ def bucket() -> Iterator[Bucket]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in bucket.environment.items():
             patch.setenv(name, value)
-        GSClient().set_as_default_client()
+        client = GSClient()
+        client.set_as_default_client()
         yield bucket
+    client.client.close()
     bucket.close()
 
 
