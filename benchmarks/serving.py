@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 
 import websockets
@@ -38,6 +38,9 @@ OVERLOAD_SECONDS = 30.0
 OVERLOAD = 4.0  # times the capacity
 SESSIONS = 500
 SETTING = f"a call of {PRIMER_STEPS} steps, an answer of {ANSWER_STEPS}"
+
+# All clients are served, however long it takes: throughput is what counts. Otherwise the gateway is as it comes.
+NO_HURRY = {"LATE_SECONDS": "10"}
 
 # Limits, from the project's aims.
 MIN_GAIN = 5.0  # × of batching over one request at a time
@@ -90,8 +93,15 @@ async def gateway_figures(folder: Path) -> list[Figure]:
                     [await open_loop(client.ask, QUIET_RATE, QUIET_SECONDS) for client in (direct, through)]
                 )
             alone, fronted = map(joined, zip(*turns, strict=True))
+            for load in (alone, fronted):
+                _all_answered(load.refused())
+            await through.close()
+        with gateway(server, folder / "gateway.log", **NO_HURRY) as front:
+            await _seconds_until_ready(front)
+            through = HttpClient(front.address, "attention")
+            await closed_loop(through.ask, CLIENTS, WARM_SECONDS)
             full = [await closed_loop(client.ask, CLIENTS, SECONDS) for client in (direct, through)]
-            for load in (alone, fronted, *full):
+            for load in full:
                 _all_answered(load.refused())
             await direct.close()
             await through.close()
@@ -117,12 +127,18 @@ async def overload_figures(folder: Path) -> list[Figure]:
     """Four times what can be answered, for half a minute."""
     with (
         model_server(folder / "store", folder / "model_server.log", batched=True) as server,
-        gateway(server, folder / "gateway.log") as front,
+        ExitStack() as stack,
     ):
+        with gateway(server, folder / "gateway.log", **NO_HURRY) as front:
+            await _seconds_until_ready(front)
+            client = HttpClient(front.address, "attention")
+            await closed_loop(client.ask, CLIENTS, WARM_SECONDS)
+            capacity = (await closed_loop(client.ask, CLIENTS, SECONDS)).rate
+            await client.close()
+        front = stack.enter_context(gateway(server, folder / "gateway.log"))
         await _seconds_until_ready(front)
         client = HttpClient(front.address, "attention")
-        await closed_loop(client.ask, CLIENTS, WARM_SECONDS)
-        capacity = (await closed_loop(client.ask, CLIENTS, SECONDS)).rate
+        await open_loop(client.ask, capacity / 2, WARM_SECONDS)
         half = await open_loop(client.ask, capacity / 2, SECONDS)
         before = [process.resident_mb() for process in (server, front)]
         load = await open_loop(client.ask, OVERLOAD * capacity, OVERLOAD_SECONDS)
