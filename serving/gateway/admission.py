@@ -35,7 +35,7 @@ class Admission:
         if self.inside >= (limit := self._limit()):
             self._shed.labels(self._what, "all").inc()
             raise Overloaded(f"All {limit} places for {self._what} are taken; try again in a moment.")
-        if self._limit_per_client is not None and self._clients[_client(host)] >= self._limit_per_client:
+        if self._limit_per_client is not None and self._clients[client_of(host)] >= self._limit_per_client:
             self._shed.labels(self._what, "client").inc()
             raise TooMany(f"One client may have {self._limit_per_client} {self._what} at once.")
 
@@ -43,7 +43,7 @@ class Admission:
     def admit(self, host: str | None) -> Iterator[None]:
         """Be inside for the length of a block. Raises as ``check`` does."""
         self.check(host)
-        client = _client(host)
+        client = client_of(host)
         self.inside += 1
         self._clients[client] += 1
         try:
@@ -55,7 +55,7 @@ class Admission:
                 del self._clients[client]
 
 
-def _client(host: str | None) -> str:
+def client_of(host: str | None) -> str:
     """Who counts as one client: an IPv4 address, or a subscriber's IPv6 network."""
     try:
         address = ipaddress.ip_address(host or "")

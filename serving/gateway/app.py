@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.gateway = Gateway(settings, metrics, interceptors)
         yield
-        await app.state.gateway.backend.close()
+        await app.state.gateway.close()
 
     app = FastAPI(
         title="Kakeai",

@@ -65,6 +65,10 @@ class Call(Message):
         le=MAX_PHRASE_SECONDS,
         description="Seconds from now until the answer's turn begins, so that late answers can be counted.",
     )
+    keep: bool = Field(
+        default=False,
+        description="The player agrees that these notes are kept for training, where the gateway keeps any.",
+    )
 
 
 class Tempo(Message):
@@ -93,6 +97,7 @@ class Ready(Message):
     model: str
     version: int
     card: dict[str, Any] | None
+    collects: bool = Field(description="Whether this gateway keeps what players agree to have kept.")
 
 
 class Answer(Message):

@@ -17,6 +17,7 @@ from serving.gateway.ask import Ask, Reply
 from serving.gateway.backend import Backend
 from serving.gateway.canary import instead_of, label_for
 from serving.gateway.cards import Cards
+from serving.gateway.collection import Collection
 from serving.gateway.exceptions import (
     GatewayError,
     InvalidRequest,
@@ -43,6 +44,11 @@ class Gateway:
         self.metrics = metrics
         self.backend = Backend(settings, metrics, interceptors)
         self.cards = Cards(settings.store, settings.status_seconds)
+        self.collection = (
+            Collection(settings.collect, settings.collect_per_day, settings.collect_per_client, metrics)
+            if settings.collect
+            else None
+        )
         self._pace = Pace(settings.max_answers, settings.late_seconds)
         self.answers = Admission(
             "answers", lambda: self._pace.places, settings.max_client_answers, metrics.shed
@@ -59,6 +65,12 @@ class Gateway:
         )  # of the sessions that wait for their client's next frame
         self._proved: int | None = None
         self._newest: dict[tuple[str, str | None], tuple[float, int | None]] = {}
+
+    async def close(self) -> None:
+        """Write what is still to be written, and hang up."""
+        if self.collection is not None:
+            await self.collection.close()
+        await self.backend.close()
 
     def label(self, model: str, name: str) -> str | None:
         """The version label for a session or request called ``name``: only the default model has canaries."""

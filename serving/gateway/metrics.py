@@ -56,6 +56,9 @@ class Metrics:
             "Turns answered in sessions: ready before they began, late, or untimed where no due was given.",
             "timing",
         )
+        self.recordings = self._counter(
+            "recordings", "Sessions whose player agreed: kept, failed, or left out at a limit.", "outcome"
+        )
         self.answers = self._counter(
             "answers", "Melodies answered, by the way they were asked for.", "door", "model"
         )

@@ -49,7 +49,7 @@ class Session:
         self.state = State.NEW
         self.model = ""
         self.version = 0
-        self._qpm = 0.0
+        self.qpm = 0.0
         self._steps_per_bar = 0
         self._dialogue: list[np.ndarray] = []
         self._before_last_turn: list[np.ndarray] = []
@@ -66,7 +66,7 @@ class Session:
         self.expect(State.NEW, "start")
         self.model = model
         self.version = version
-        self._qpm = start.qpm
+        self.qpm = start.qpm
         self._steps_per_bar = start.beats_per_bar * STEPS_PER_QUARTER
         self._dialogue = worth_keeping(
             [
@@ -79,7 +79,7 @@ class Session:
     def tempo(self, tempo: Tempo) -> None:
         """Change the tempo of the turns to come."""
         self.expect(State.READY, "tempo")
-        self._qpm = tempo.qpm
+        self.qpm = tempo.qpm
 
     def adopt(self, version: int) -> None:
         """Let another version of the model give the answers to come."""
@@ -97,7 +97,7 @@ class Session:
             raise OutOfTurn(f"Turn {call.turn} is past; the last one was {self._last_turn}.", field="turn")
         past = self._before_last_turn if call.turn == self._last_turn else self._dialogue
         notes = note_columns(call.notes)
-        dialogue = [*past, self._melody(notes, call.bars, self._qpm)]
+        dialogue = [*past, self._melody(notes, call.bars, self.qpm)]
         ask = Ask(
             model=self.model,
             version=self.version,
@@ -106,7 +106,7 @@ class Session:
             temperature=call.temperature,
             seeds=seeds(call.seed),
         )
-        self._pending = _Pending(call, ask, top_voice(notes, self._qpm), dialogue)
+        self._pending = _Pending(call, ask, top_voice(notes, self.qpm), dialogue)
         self.state = State.ANSWERING
         return ask
 
@@ -116,10 +116,10 @@ class Session:
         assert self._pending is not None
         call, ask, voice = self._pending.call, self._pending.ask, self._pending.voice
         call_steps = call.bars * self._steps_per_bar
-        notes = sounded(reply.melody, self._qpm, voice, call_steps, call.dynamics)
+        notes = sounded(reply.melody, self.qpm, voice, call_steps, call.dynamics)
         self._before_last_turn = self._pending.dialogue[:-1]
         self._dialogue = worth_keeping(
-            [*self._pending.dialogue, self._melody(notes, call.answer_bars, self._qpm)]
+            [*self._pending.dialogue, self._melody(notes, call.answer_bars, self.qpm)]
         )
         self._last_turn = call.turn
         self._pending = None
@@ -128,7 +128,7 @@ class Session:
             turn=call.turn,
             bars=call.answer_bars,
             notes=note_list(notes),
-            take=reply.take(ask, self._qpm, ask.primer.size, call.dynamics),
+            take=reply.take(ask, self.qpm, ask.primer.size, call.dynamics),
             log_likelihood=reply.log_likelihood,
             polyphonic=voice.size < len(call.notes),
         )

@@ -43,6 +43,16 @@ class Settings(BaseSettings):
         description="Model store (folder or gs:// bucket), read for the models' cards; none: no cards.",
     )
 
+    collect: str | None = Field(
+        default=None,
+        description="Folder or gs:// address where what players agree to give is written as MIDI; none: nothing is "
+        "ever kept.",
+    )
+    collect_per_day: _Count = Field(
+        default=1000, description="Sessions that this gateway writes there in a day, at most."
+    )
+    collect_per_client: _Count = Field(default=20, description="Sessions of one client among them, at most.")
+
     canary_share: float = Field(
         default=0.0,
         ge=0,

@@ -35,7 +35,9 @@ from serving.gateway.frames import (
     client_frame,
 )
 from serving.gateway.gateway import Gateway, gateway_of, host_of
+from serving.gateway.messages import note_columns
 from serving.gateway.problems import problem_of, problem_response
+from serving.gateway.recording import Recording
 from serving.gateway.session import Session, State
 from serving.gateway.strangers import check_origin, check_token, subprotocol
 
@@ -80,6 +82,8 @@ async def session(websocket: WebSocket) -> None:
     except Exception as error:
         log.exception("a session ended with an error")
         await player.end(_INTERNAL_ERROR, _error_frame(error))
+    finally:
+        player.leave()
 
 
 class _Player:
@@ -92,6 +96,7 @@ class _Player:
         self._id = ""
         self._label: str | None = None
         self._announced = 0  # the newest version that the client knows of
+        self._recording: Recording | None = None
 
     async def play(self) -> None:
         """Take frames and answer them. Raises _Moving, TimeoutError or WebSocketDisconnect at the end."""
@@ -110,6 +115,11 @@ class _Player:
             if last is not None:
                 await self._send(last)
             await self._websocket.close(code)
+
+    def leave(self) -> None:
+        """Let what the player agreed to give be kept."""
+        if self._recording is not None and self._gateway.collection is not None:
+            self._gateway.collection.keep(self._recording, host_of(self._websocket))
 
     async def _answers(self, frame: ClientFrame) -> AsyncIterator[ServerFrame]:
         """What a frame is answered with."""
@@ -145,6 +155,8 @@ class _Player:
                 await self._check_version(model, start.version)
                 version = start.version
         self._session.start(start, model, version)
+        if self._gateway.collection is not None:
+            self._recording = Recording(start.qpm, start.beats_per_bar)
         return await self._ready()
 
     async def _check_version(self, model: str, version: int) -> None:
@@ -156,7 +168,13 @@ class _Player:
         session = self._session
         self._announced = max(self._announced, session.version)
         card = await self._gateway.cards.card(session.model, session.version)
-        return Ready(session=self._id, model=session.model, version=session.version, card=card)
+        return Ready(
+            session=self._id,
+            model=session.model,
+            version=session.version,
+            card=card,
+            collects=self._recording is not None,
+        )
 
     async def _answer(self, call: Call) -> Answer:
         called_at = time.monotonic()
@@ -169,6 +187,15 @@ class _Player:
             self._session.failed()
             raise
         answer = self._session.answered(reply)
+        if self._recording is not None:
+            self._recording.play(
+                call.turn,
+                note_columns(call.notes),
+                self._session.qpm,
+                call.bars,
+                call.answer_bars,
+                call.keep,
+            )
         timing = "untimed"
         if call.due is not None:
             timing = "ready" if time.monotonic() - called_at <= call.due else "late"

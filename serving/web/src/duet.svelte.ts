@@ -281,6 +281,7 @@ export class Duet implements KeyListener {
           notes: toWire(effect.turn.notes, timeline.tempo),
           temperature: this.settings.temperature,
           dynamics: this.settings.dynamics,
+          keep: this.settings.give && this.partner.model?.collects === true,
           due: Math.max(0, toSeconds(beats(effect.due - this.now()), timeline.tempo)),
         });
         break;

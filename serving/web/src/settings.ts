@@ -26,6 +26,8 @@ export interface Settings {
   metre: number;
   sounds: Sounds;
   theme: Theme;
+  /** What the player plays is given to training, where the gateway keeps anything. */
+  give: boolean;
 }
 
 /** What a visitor finds. */
@@ -41,6 +43,7 @@ export const usual = (): Settings => ({
   metre: 4,
   sounds: { player: "electric", kakeai: "pipe" },
   theme: "system",
+  give: false,
 });
 
 const oneOf =
@@ -67,6 +70,7 @@ const ALLOWED: Readonly<Record<keyof Settings, (value: unknown) => boolean>> = {
   metre: oneOf(METRES),
   sounds: (value) => isRecord(value) && isSound(value.player) && isSound(value.kakeai),
   theme: oneOf(THEMES),
+  give: isSwitch,
 };
 
 const KEY = "kakeai.settings";

@@ -47,7 +47,13 @@ def test_a_session_from_start_to_second_answer(gateway, model):
         ready = player.start(qpm=120, beats_per_bar=4)
         name = ready.pop("session")
         assert re.fullmatch("[A-Za-z0-9_-]{1,64}", name)
-        assert ready == {"type": "ready", "model": "kakeai", "version": 3, "card": None}
+        assert ready == {
+            "type": "ready",
+            "model": "kakeai",
+            "version": 3,
+            "card": None,
+            "collects": False,
+        }
 
         answer = player.call(0, [QUARTER], answer_bars=2, temperature=0.5, seed=11)
         assert answer == {
@@ -257,6 +263,7 @@ def test_a_version_is_resumed_and_adopted_only_if_it_is_served(start_gateway):
             "model": "kakeai",
             "version": 2,
             "card": None,
+            "collects": False,
         }
         error = player.ask({"type": "adopt", "version": 1})
         assert (error["status"], error["field"]) == (404, "version")

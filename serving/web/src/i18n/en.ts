@@ -117,6 +117,11 @@ export const en = {
   theme: "Colours",
   themes: { system: "As the system", dark: "Dark", light: "Light" },
   language: "Language",
+  training: "The next model",
+  give: "Give my phrases to train it",
+  giveHint:
+    "Off until you switch it on. What you play from then on is kept as MIDI when the session ends: your notes only, " +
+    "not Kakeai's, without your name or address. You can switch it off at any time; what was kept before stays.",
 
   // The piano
   octaveDown: "Octave down",

@@ -42,6 +42,7 @@ export interface Call {
   readonly temperature: number;
   readonly dynamics: Dynamics;
   readonly due: number; // seconds from now until the answer's turn
+  readonly keep?: boolean; // the player agrees that these notes are kept
 }
 
 /** `follow`: an answer has the velocities and the timing of the phrase it answers; `flat`: it is straight. */
@@ -63,6 +64,7 @@ export interface Ready {
   readonly model: string;
   readonly version: number;
   readonly card: Card | null;
+  readonly collects?: boolean; // whether the gateway keeps what players agree to
 }
 
 export interface Answer {
