@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kakeai import store as model_store
-from kakeai.manifest import IN_VERSION, ManifestRow, fingerprint, read_manifest
-from kakeai.storage import bucket_errors, location, read_bytes
+from kakeai.manifest import ManifestRow, fingerprint, read_manifest
+from kakeai.storage import location, read_bytes
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -41,16 +41,13 @@ class Champion(AbstractContextManager["Champion"]):
         if not store:
             return
         root = location(store)
-        with bucket_errors(root):
-            versions = model_store.versions(root, model)
-            if not versions:
-                return
-            self.version = versions[-1]
-            card = model_store.read_card(root, model, self.version)
-            self.recipe = card.get("recipe")
-            manifest = root / model / str(self.version) / IN_VERSION
+        self.version = model_store.champion(root, model)
+        if self.version:
+            self.recipe = model_store.read_card(root, model, self.version).get("recipe")
             with suppress(FileNotFoundError):  # a version that was released by hand
-                self._manifest.write_bytes(read_bytes(manifest))
+                self._manifest.write_bytes(
+                    read_bytes(root / model / str(self.version) / model_store.MANIFEST)
+                )
         if self._manifest.exists():
             self.contents = frozenset(
                 bytes.fromhex(row.md5) for row in read_manifest(self._manifest) if row.md5

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from cloudpathlib import CloudPath
 
 MANIFEST = "manifest.jsonl.gz"
-IN_VERSION = "assets.extra/corpus_manifest.jsonl.gz"  # of a released model
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import shutil
 import tarfile
 import zipfile
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,8 +17,9 @@ from components.ledger import read_ledger
 from components.shards import divide
 from components.survey import survey
 from kakeai import storage
+from kakeai import store as model_store
 from kakeai.errors import ExitStatus, KakeaiError
-from kakeai.manifest import IN_VERSION, MANIFEST, read_manifest
+from kakeai.manifest import MANIFEST, read_manifest
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
 
@@ -45,12 +45,10 @@ def zipped(path, **tunes):
     return path.read_bytes()
 
 
-def released(store, manifest, recipe=RECIPE, version=1):
-    """A version in a store, as far as survey looks at it."""
-    extra = store / "kakeai" / str(version) / Path(IN_VERSION).parent
-    extra.mkdir(parents=True)
-    shutil.copy(manifest / MANIFEST, extra / Path(IN_VERSION).name)
-    (extra / "kakeai.json").write_text(json.dumps({"recipe": recipe}))
+def released(store, manifest, recipe=RECIPE):
+    """A store whose newest version was trained on a manifest's corpus."""
+    files = {"saved_model.pb": manifest / MANIFEST, model_store.MANIFEST: manifest / MANIFEST}
+    model_store.publish(files, {"recipe": recipe}, store, "kakeai", 0)
     return str(store)
 
 
