@@ -19,7 +19,7 @@ from components.survey import survey
 from kakeai.errors import KakeaiError
 from kakeai.model.warm_start import bundle_at
 from kakeai.processors import usable_processors
-from kakeai.storage import location, write_whole
+from kakeai.storage import location, read_bytes, write_whole
 from pipelines.dag import kakeai_pipeline
 
 FILES_A_SHARD = 2000  # below it, starting another process costs more than it saves
@@ -110,7 +110,7 @@ def run_here(
                 num_shards=num_shards,
                 model=model,
                 warm_start=str(start) if start else "",
-                warm_start_fingerprint=hashlib.sha256(start.read_bytes()).hexdigest() if start else "",
+                warm_start_fingerprint=hashlib.sha256(read_bytes(start)).hexdigest() if start else "",
                 **parameters,
             ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
         except RuntimeError as error:

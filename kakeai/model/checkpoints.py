@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kakeai.errors import KakeaiError
-from kakeai.storage import write_whole
+from kakeai.storage import names_in, read_bytes, write_whole
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -46,8 +46,7 @@ def assign(state: State, variables: Mapping[str, Sequence[Any]]) -> None:
 
 def steps(run_dir: "Path | CloudPath") -> list[int]:
     """Return the steps that there are checkpoints of, the earliest first."""
-    folder = run_dir / "checkpoints"
-    names = [path.stem for path in folder.glob("*.npz")] if folder.exists() else []
+    names = [name.removesuffix(".npz") for name in names_in(run_dir / "checkpoints")]
     return sorted(int(name) for name in names if name.isdecimal())
 
 
@@ -66,7 +65,7 @@ def load(run_dir: "Path | CloudPath", step: int) -> dict[str, np.ndarray]:
     """
     path = _path(run_dir, step)
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as arrays:
+        with np.load(io.BytesIO(read_bytes(path))) as arrays:
             return dict(arrays)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise KakeaiError(f"{path} is damaged ({error}); remove it, and an earlier one is taken") from None

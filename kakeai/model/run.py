@@ -16,7 +16,7 @@ from kakeai.errors import KakeaiError
 from kakeai.model import checkpoints, learning_curve
 from kakeai.model.configs import Config, config_named
 from kakeai.model.network import MelodyRnn
-from kakeai.storage import write_whole
+from kakeai.storage import names_in, read_bytes, write_whole
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -57,7 +57,7 @@ def begin(run_dir: "Path | CloudPath", run: Run) -> None:
     Raises:
         KakeaiError: Something else is trained there already.
     """
-    if (run_dir / "run.json").exists():
+    if "run.json" in names_in(run_dir):
         earlier = read(run_dir)
         differs = [name for name, value in asdict(run).items() if value != getattr(earlier, name)]
         if differs:
@@ -77,7 +77,7 @@ def read(run_dir: "Path | CloudPath") -> Run:
     """
     path = run_dir / "run.json"
     try:
-        return Run(**json.loads(path.read_text()))
+        return Run(**json.loads(read_bytes(path)))
     except FileNotFoundError:
         raise KakeaiError(f"{run_dir} holds no training; make one with `kakeai train`") from None
     except (ValueError, TypeError) as error:
@@ -86,9 +86,10 @@ def read(run_dir: "Path | CloudPath") -> Run:
 
 def curves(run_dir: "Path | CloudPath") -> list[dict]:
     """Return the evaluations so far: `step`, and the figures of `train` and `eval`."""
-    path = run_dir / "curves.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    try:
+        return [json.loads(line) for line in read_bytes(run_dir / "curves.jsonl").splitlines()]
+    except FileNotFoundError:
+        return []
 
 
 def write_curves(run_dir: "Path | CloudPath", curve: Sequence[dict]) -> None:
@@ -101,7 +102,7 @@ def copy_best(run_dir: "Path | CloudPath", destination: Path) -> None:
     step = _best_step(run_dir)
     checkpoints.save(destination, step, checkpoints.load(run_dir, step))
     for name in ("curves.jsonl", "run.json"):
-        write_whole(destination / name, (run_dir / name).read_bytes())
+        write_whole(destination / name, read_bytes(run_dir / name))
 
 
 def load_model(run_dir: "Path | CloudPath", step: int | None = None) -> tuple[MelodyRnn, int]:

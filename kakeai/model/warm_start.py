@@ -3,12 +3,12 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kakeai.errors import KakeaiError
-from kakeai.storage import location
+from kakeai.storage import bring, location
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -50,12 +50,13 @@ def bundle_at(place: str) -> "Path | CloudPath":
         KakeaiError: There is none, or there are several.
     """
     path = location(place)
-    if path.is_file():
+    if path.suffix == ".mag" and path.is_file():
         return path
-    found = [] if not path.is_dir() else [*path.glob("*.mag"), *path.glob("assets.extra/*.mag")]
+    found = [*path.glob("*.mag"), *path.glob("assets.extra/*.mag")] if path.is_dir() else []
     if len(found) != 1:
+        many = "more than one" if found else "no"
         raise KakeaiError(
-            f"there is {'more than one' if found else 'no'} bundle {place}; give the path of a .mag file"
+            f"there is {many} bundle {place}; give a .mag file, or a version's folder in a store"
         )
     return found[0]
 
@@ -63,11 +64,7 @@ def bundle_at(place: str) -> "Path | CloudPath":
 @contextmanager
 def _on_this_machine(bundle: "Path | CloudPath") -> Iterator[Path]:
     # With NAME.hparams beside it, if there is one.
-    if isinstance(bundle, Path):
-        yield bundle
-        return
     with tempfile.TemporaryDirectory() as folder:
-        for remote in (bundle, bundle.with_suffix(".hparams")):
-            if remote.is_file():
-                Path(folder, remote.name).write_bytes(remote.read_bytes())
-        yield Path(folder, bundle.name)
+        with suppress(FileNotFoundError):
+            bring(bundle.with_suffix(".hparams"), Path(folder))
+        yield bring(bundle, Path(folder))
