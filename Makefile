@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo test test-images images lint format page bench bench-serving locks clean help
+.PHONY: demo test test-images images lint format page screenshots bench bench-serving lighthouse locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -48,6 +48,12 @@ bench: .venv/dev  ## time Magenta and Kakeai side by side (half an hour; POP909=
 bench-serving: .venv/dev serving/web/dist/index.html  ## put model server and gateway under load, on this machine
 	$(BIN)/python -m benchmarks.serving
 
+lighthouse: .venv/dev serving/web/dist/index.html benchmarks/lighthouse/node_modules/.package-lock.json  ## Lighthouse on the session page
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m benchmarks.page
+
+screenshots: .venv/dev serving/web/dist/index.html  ## take the docs' pictures of the session page anew, with STORE's model
+	$(BIN)/python tests/serving/web/screenshots.py "$(STORE)"
+
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Kakeai needs Python 3.11, 3.12 or 3.13; name one with make PYTHON=python3.11"; exit 2; }
@@ -71,6 +77,10 @@ bench-serving: .venv/dev serving/web/dist/index.html  ## put model server and ga
 serving/web/node_modules/.package-lock.json: serving/web/package.json serving/web/package-lock.json | .venv/node
 	@echo "Setting up the session page"
 	@$(WEB) ci --silent --no-audit --no-fund
+	@touch $@
+
+benchmarks/lighthouse/node_modules/.package-lock.json: benchmarks/lighthouse/package.json benchmarks/lighthouse/package-lock.json | .venv/node
+	@PATH="$(abspath $(BIN)):$$PATH" npm --prefix benchmarks/lighthouse ci --silent --no-audit --no-fund
 	@touch $@
 
 PAGE_SOURCES := $(shell find serving/web/src serving/web/public serving/web/index.html serving/web/*.ts -type f 2>/dev/null)
@@ -108,4 +118,4 @@ test-images: .venv/dev images  ## run the images and play through them
 	$(BIN)/python -m pytest -m images -s tests/k8s/images
 
 clean:  ## remove what was built, trained and installed
-	rm -rf .venv work serving/web/dist serving/web/node_modules
+	rm -rf .venv work serving/web/dist serving/web/node_modules benchmarks/lighthouse/node_modules

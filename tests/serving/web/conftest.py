@@ -90,10 +90,9 @@ def two_models(trained: "Trained", tmp_path: Path) -> Iterator[tuple[str, Path]]
     from serving.model_server.server import ModelServer
 
     store = tmp_path / "store"
-    [model] = trained.store.iterdir()
     names = ("kakeai", "reels")
     for name in names:
-        shutil.copytree(model / "1", store / name / "1")
+        shutil.copytree(trained.store / "kakeai" / "1", store / name / "1")
     served = [ServedModel(name, store / name, All()) for name in names]
     with ModelServer(served, poll_seconds=0.05) as server:
         for name in names:
