@@ -19,6 +19,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 WEBP_QUALITY = 80
 LAPTOP, PHONE, SIDEWAYS = (1280, 800), (390, 844), (844, 390)
 
+SETTLE_MS = 400  # for what fades
 BEAT_MS = 60_000 / 110  # at the page's usual tempo
 # A dance tune's first bars: (pitch, start, length) in beats, and how hard each note is struck.
 CALL = [(62, 0, 0.9), (64, 1, 0.45), (65, 1.5, 0.45), (69, 2, 1.4), (67, 3.5, 0.45)]
@@ -53,18 +54,27 @@ class Visit:
             locale=locale,
             has_touch=is_phone,
             is_mobile=is_phone,
-            device_scale_factor=2 if is_phone else 1,
         )
         self.page: Page = context.new_page()
         self.page.add_init_script(MIDI_SYSTEM)
-        self._name = name
+        self._name, self._screen = name, screen
         opened(self.page, url)
         self.page.evaluate("midi.plug('keys', 'Stage piano'); document.fonts.ready")
 
     def picture(self, state: str) -> None:
         """Take a picture of what is there now."""
         devtools = self.page.context.new_cdp_session(self.page)
-        shot = devtools.send("Page.captureScreenshot", {"format": "webp", "quality": WEBP_QUALITY})
+        width, height = self._screen
+        top = self.page.evaluate("scrollY")
+        clip = {
+            "x": 0,
+            "y": top,
+            "width": width,
+            "height": height,
+            "scale": 1 if self._screen == LAPTOP else 2,
+        }
+        how = {"format": "webp", "quality": WEBP_QUALITY, "clip": clip}
+        shot = devtools.send("Page.captureScreenshot", how)
         (PICTURES / f"{self._name}-{state}.webp").write_bytes(base64.b64decode(shot["data"]))
 
     def start(self) -> None:
@@ -86,11 +96,12 @@ class Visit:
     def stop(self) -> None:
         self.page.locator(".start").click()
         await_phase(self.page, "idle")
+        self.page.wait_for_timeout(SETTLE_MS)
 
     def sheet(self, number: int, state: str) -> None:
         """A picture of one of the sheets: keep, past, settings."""
         self.page.locator("button[aria-haspopup=dialog]").nth(number).click()
-        self.page.wait_for_timeout(300)
+        self.page.wait_for_timeout(SETTLE_MS)
         self.picture(state)
         self.page.keyboard.press("Escape")
 
@@ -141,7 +152,7 @@ def served(store: str) -> Iterator[str]:
     """A gateway and a model server over a store, at the address that is given."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "cli.main", "serve", "--store", store, "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("kakeai")), "serve", "--store", store, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None
         try:
