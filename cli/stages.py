@@ -237,14 +237,18 @@ def train(
 def evaluate(
     dataset: Annotated[Path, typer.Argument(help="Folder that convert wrote.")],
     run_dir: RunDir,
-    output: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html.")],
+    output: Annotated[Path, typer.Option(help="Folder for decision.json, metrics.json and report.html.")],
     step: Annotated[int | None, typer.Option(help="Which checkpoint; the best by default.")] = None,
+    store: Annotated[str, typer.Option(help="A model store, whose newest version is the one to beat.")] = "",
+    model: Annotated[str, typer.Option(help="The model's name there.")] = "kakeai",
 ) -> None:
-    """Measure a model on the held-out tunes, beside an n-gram, and write a report to look at.
+    """Measure a model on the held-out tunes, beside an n-gram and the one in service, and decide on its release.
 
-    Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation
+    Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation --store store
     """
     from components.evaluate import evaluate as run
+    from kakeai.storage import bucket_errors, location
+    from kakeai.store import versions
 
     begun = time.monotonic()
     with stage_bar() as bar:

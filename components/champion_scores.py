@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kakeai.errors import KakeaiError
+from kakeai.manifest import IN_VERSION, read_manifest
 from kakeai.storage import bucket_errors, location
 from kakeai.store import versions
 
@@ -58,6 +59,16 @@ def log_likelihoods(version: Path, melodies: Sequence[np.ndarray]) -> np.ndarray
     if not np.isfinite(scores).all():
         raise _damaged(version, "it gives tunes likelihoods that are no numbers")
     return scores
+
+
+def known_files(version: Path) -> frozenset[str]:
+    """Return the files of the corpus that a version was trained on; none where it keeps no manifest.
+
+    Raises:
+        KakeaiError: The manifest is damaged.
+    """
+    manifest = version / IN_VERSION
+    return frozenset(row.file for row in read_manifest(manifest)) if manifest.is_file() else frozenset()
 
 
 def _damaged(version: Path, why: str) -> KakeaiError:

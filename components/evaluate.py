@@ -22,7 +22,7 @@ n-gram and the champion. metrics.json is flat. Figures that need a held-out side
     champion_gain_nll_per_step        champion_nll_per_step - model_nll_per_step
     champion_gain_low, champion_gain_high, champion_gain_share_of_tunes
                                       as above
-    verdict                           release, refuse or keep
+    verdict, sentence                 decision.json's
     num_samples                       continuations of two bars that were listened to, eight bars each
     samples_*, held_out_*             of these, and of how the held-out tunes themselves go on:
       pitch_range, notes_per_bar, repetition, silence
@@ -57,7 +57,14 @@ if TYPE_CHECKING:
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
 PARTS = 4  # that the work is done in, for who watches
 # What is told in one line.
-METRICS_TOLD = ("model_event_accuracy", "ngram_event_accuracy", "beats_ngram", "samples_quotation_longest")
+METRICS_TOLD = (
+    "model_event_accuracy",
+    "ngram_event_accuracy",
+    "beats_ngram",
+    "samples_quotation_longest",
+    "verdict",
+    "sentence",
+)
 
 
 def evaluate(
@@ -68,6 +75,7 @@ def evaluate(
     store: str = "",
     model: str = "kakeai",
     champion: int = 0,
+    surveyed: Path | None = None,
     num_samples: int = 6,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -82,6 +90,7 @@ def evaluate(
         store: The model store, a folder or gs://…, that holds the champion.
         model: The champion's name there.
         champion: Version of the model in service, to compare with; 0 for none.
+        surveyed: Folder that `survey` wrote, for the report; None for none.
         num_samples: Samples to show in the report.
         seed: Of the samples.
         on_progress: Called with the parts done, and their number.
@@ -92,10 +101,12 @@ def evaluate(
     Raises:
         KakeaiError: A bad dataset, no such checkpoint, or a champion that is not there or does not work.
     """
-    from components.champion_scores import fetched, log_likelihoods
+    from components.champion_scores import fetched, known_files, log_likelihoods
     from components.gate import Evidence, decide
     from components.listening import Samples, figures, hear_tunes, usual
     from components.predicting import Side, predicting
+    from components.survey import read_survey
+    from components.unreadable import unreadable
     from kakeai.model import run as training_run
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
     from kakeai.model.learning_curve import overfitting
@@ -110,7 +121,10 @@ def evaluate(
     run = training_run.read(run_dir)
     challenger, step = training_run.load_model(run_dir, step)
 
+    known = frozenset()
     with fetched(store, model, champion) if champion else nullcontext() as version:
+        if version:
+            known = known_files(version)
         predicted = predicting(
             challenger,
             training,
@@ -126,7 +140,7 @@ def evaluate(
         predicted.over_halfway,
         samples.heard,
         usual(heard, training.melodies),
-        _champion(champion, predicted) if champion else None,
+        _champion(champion, predicted, known) if champion else None,
     )
     decision = decide(evidence)
     metrics: dict[str, Any] = {
@@ -143,6 +157,7 @@ def evaluate(
         **predicted.figures,
         "champion": champion,
         "verdict": decision.verdict,
+        "sentence": decision.sentence,
         "num_samples": len(samples.melodies),
         **figures("samples", samples.heard),
         **figures("held_out", heard),
@@ -158,30 +173,46 @@ def evaluate(
     ]
     curves = training_run.curves(run_dir)
     warning = overfitting(curves) if held_out.melodies else ""
-    page = render(Evaluation(metrics, info.dropped, curves, warning, shown[:num_samples]))
+    tunes = list(predicted.rows())
+    page = render(
+        Evaluation(
+            metrics,
+            asdict(decision),
+            tunes,
+            info.dropped,
+            curves,
+            warning,
+            shown[:num_samples],
+            unreadable(dataset),
+            asdict(read_survey(surveyed)) if surveyed else None,
+        )
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
         folder = Path(aside, "evaluation")
         folder.mkdir()
         (folder / METRICS).write_text(json.dumps(metrics, indent=1))
         (folder / DECISION).write_text(json.dumps(asdict(decision), indent=1))
-        (folder / TUNES).write_text("".join(json.dumps(row) + "\n" for row in predicted.rows()))
+        (folder / TUNES).write_text("".join(json.dumps(row) + "\n" for row in tunes))
         (folder / REPORT).write_text(page, encoding="utf-8")
         replace_folder(folder, output)
     on_progress(PARTS, PARTS)
     return metrics
 
 
-def _champion(version: int, predicted: "Predicted") -> "Champion":
+def _champion(version: int, predicted: "Predicted", known: frozenset[str]) -> "Champion":
     from components.gate import Champion
     from kakeai.model.advantage import advantage
 
-    if not (predicted.challenger and predicted.champion and predicted.ngram):
+    challenger, champion = predicted.challenger, predicted.champion
+    if not (challenger and champion and predicted.ngram):
         return Champion(version, None, None)
+    some = bool(known.intersection(challenger.sources)) and not known.issuperset(challenger.sources)
     return Champion(
         version,
-        advantage(predicted.challenger, predicted.champion),
-        advantage(predicted.champion, predicted.ngram),
+        advantage(challenger, champion),
+        advantage(champion, predicted.ngram),
+        advantage(challenger.of(known), champion.of(known)) if some else None,
     )
 
 
@@ -200,16 +231,16 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
     evaluation: Output[Artifact],
     report: Output[HTML],
     metrics: Output[Metrics],
+    manifest: Input[Artifact] = None,  # type: ignore[assignment]  KFP's way to say that it may be missing
 ):
     """Measure the run's best weights beside the champion's (version 0: none) and decide on their release.
 
     `evaluation` holds decision.json, metrics.json, tunes.jsonl and report.html.
     """
-    import json
     import shutil
     from pathlib import Path
 
-    from components.evaluate import DECISION, METRICS_TOLD, REPORT, evaluate
+    from components.evaluate import METRICS_TOLD, REPORT, evaluate
     from components.kubeflow import log_metrics
     from components.stage import stage
 
@@ -222,6 +253,7 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
             store=store,
             model=model,
             champion=champion,
+            surveyed=Path(manifest.path) if manifest else None,
             on_progress=running.progress,
         )
         shutil.copyfile(folder / REPORT, report.path)
@@ -229,5 +261,3 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
         for name in METRICS_TOLD:
             value = figures[name]
             running.figures[name] = round(value, 3) if isinstance(value, float) else value
-        decision = json.loads((folder / DECISION).read_text())
-        running.figures.update(verdict=decision["verdict"], sentence=decision["sentence"])

@@ -26,7 +26,7 @@ class Side:
     def of(cls, melodies: Sequence[np.ndarray], sources: Sequence[str]) -> "Side":
         """Sort melodies by length, so that they fit into batches."""
         order = np.argsort([len(melody) for melody in melodies], kind="stable").tolist()
-        return cls([melodies[i] for i in order], [sources[i] for i in order])
+        return cls([melodies[i] for i in order], [str(sources[i]) for i in order])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """By how much one predictor is better than another, tune by tune, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,12 @@ class TuneScores(NamedTuple):
     sources: list[str]
     steps: np.ndarray
     log_likelihood: np.ndarray
+
+    def of(self, sources: Collection[str]) -> "TuneScores":
+        """Return the scores of those tunes that are among `sources`."""
+        kept = np.array([source in sources for source in self.sources], bool)
+        names = [source for source in self.sources if source in sources]
+        return TuneScores(names, self.steps[kept], self.log_likelihood[kept])
 
 
 def by_tune(sources: Sequence[str], steps: np.ndarray, log_likelihood: np.ndarray) -> TuneScores:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from kakeai.music.melody import STEPS_PER_QUARTER, notes_from_melody
 from kakeai.music.midi import Track, write_midi
-from kakeai.report import words
+from kakeai.report import verdict, words
 from kakeai.report.chart import Chart, chart
 from kakeai.report.piano_roll import PianoRoll, piano_roll
+from kakeai.report.ranking import Ranking, ranking
 
 QPM = 120.0  # quarter notes a minute; melodies have no tempo of their own
 
@@ -41,22 +42,39 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """Files that could not be read: for what reason, how many, and one of them."""
+
+    reason: str
+    files: int
+    example: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What there is to show.
 
     Attributes:
         figures: metrics.json, see `components.evaluate`.
+        decision: decision.json.
+        tunes: Rows of tunes.jsonl.
         dropped: How often each reason kept music out of the dataset.
         curves: Evaluations alongside training: `step`, and the figures of `train` and `eval`.
         warning: Said in words if the model overfits, else empty.
         samples: What it played.
+        unreadable: Files of the corpus that could not be read, the most frequent reason first.
+        survey: survey.json (see `components.survey`): what is new and gone; None where there was no survey.
     """
 
     figures: dict[str, Any]
+    decision: dict[str, Any]
+    tunes: list[dict[str, Any]]
     dropped: dict[str, int]
     curves: list[dict[str, Any]]
     warning: str
     samples: list[Sample]
+    unreadable: list[Unreadable] = field(default_factory=list)
+    survey: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,13 @@ def render(evaluation: Evaluation) -> str:
         .get_template("report.html")
         .render(
             figures=evaluation.figures,
+            decision=evaluation.decision,
+            verdict=verdict,
+            ranking=_ranking(evaluation),
+            other_words=_other(evaluation)[1],
+            num_tunes=len(evaluation.tunes),
+            survey=evaluation.survey,
+            unreadable=evaluation.unreadable,
             dropped=sorted(evaluation.dropped.items(), key=lambda item: -item[1]),
             warning=evaluation.warning,
             charts=_charts(evaluation),
@@ -111,6 +136,22 @@ def _charts(evaluation: Evaluation) -> list[Chart]:
         chart("Loss, nats a step", curves("loss"), mark=step),
         chart("Event accuracy", curves("event_accuracy", 100.0), " %", step),
     ]
+
+
+def _other(evaluation: Evaluation) -> tuple[str, str]:
+    # With whom the model is compared tune by tune, and how that one is called.
+    version = evaluation.figures["champion"]
+    return ("champion", f"version {version}") if version else ("ngram", "an n-gram")
+
+
+def _ranking(evaluation: Evaluation) -> Ranking | None:
+    if not evaluation.tunes:
+        return None
+    gain = "champion_gain" if evaluation.figures["champion"] else "gain"
+    mean, low, high = (evaluation.figures[f"{gain}_{name}"] for name in ("nll_per_step", "low", "high"))
+    if mean is None:  # the model gives likelihoods that are no numbers
+        return None
+    return ranking(evaluation.tunes, *_other(evaluation), mean, low, high)
 
 
 def _shown(number: int, sample: Sample) -> _Shown:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from kakeai.music.melody import melody_from_notes
 from kakeai.music.midi import read_midi
-from kakeai.report.page import QPM, Evaluation, Sample, render
+from kakeai.report.page import QPM, Evaluation, Sample, Unreadable, render
 
 AXE = Path(__file__).parents[2] / "serving" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 TURN = 32
@@ -39,7 +39,8 @@ def figures(**changes):
         **dict.fromkeys(SIDES, 0.5),
         **{f"{who}_{name}": 0.25 for who in ("model", "ngram") for name in EVENTS},
         "beats_ngram": True, "gain_nll_per_step": 0.1, "gain_low": 0.05, "gain_high": 0.15,
-        "gain_share_of_tunes": 0.5, "num_samples": 64,
+        "gain_share_of_tunes": 0.5, "num_samples": 64, "champion": 3,
+        "champion_gain_nll_per_step": -0.02, "champion_gain_low": -0.03, "champion_gain_high": -0.01,
         **{f"{who}_{name}": 2.0 for who in ("samples", "held_out") for name in SOUNDS},
         **changes,
     }  # fmt: skip
@@ -53,8 +54,24 @@ NOTHING_HELD_OUT = figures(
     **{f"gain_{name}": None for name in ("nll_per_step", "low", "high", "share_of_tunes")},
     **{f"held_out_{name}": None for name in SOUNDS},
 )
+DECISION = {
+    "verdict": "refuse",
+    "sentence": "Refused. The model is worse than version 3.",
+    "champion": 3,
+    "checks": [
+        {"name": "champion", "passed": False, "figure": -0.02, "limit": -0.01, "sentence": "Worse."},
+        {"name": "silence", "passed": True, "figure": 0.02, "limit": 0.1, "sentence": "Two of a hundred."},
+        {"name": "baseline", "passed": True, "figure": None, "limit": 0.0, "sentence": "No number."},
+    ],
+}
+TUNES = [
+    {"source": f"{i}.mid", "steps": 100, "model": 1.0, "ngram": 1.1, "champion": 1.0 - (i - 2) / 50}
+    for i in range(8)
+]
 EVALUATION = Evaluation(
     figures(),
+    DECISION,
+    [*TUNES[1:], {**TUNES[0], "source": HOSTILE}],
     {"polyphony": 5, "<script>": 2},
     [
         {"step": step, **{side: dict.fromkeys(SIDES, 200 / (step + 50)) for side in ("train", "eval")}}
@@ -62,6 +79,8 @@ EVALUATION = Evaluation(
     ],
     "The model has begun to learn the tunes by heart.",
     [Sample("a.mid", melody(1), TURN, 9, "b.mid"), Sample(HOSTILE, melody(2), TURN, 0, HOSTILE)],
+    [Unreadable("it is no MIDI file", 4, HOSTILE)],
+    {"sentence": "12 files, 5 of them new.", "champion": 3, "num_new": 5, "num_gone": 77},
 )
 
 
@@ -84,8 +103,40 @@ def test_the_page_is_the_same_each_time():
     assert render(EVALUATION) == render(EVALUATION)
 
 
+def test_the_decision_comes_first_with_all_that_was_looked_at():
+    page = render(EVALUATION)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page[page.index("<header>") :]))
+    assert "The new model is refused: it is worse than the one in service." in text
+    assert "Not passed" in page
+    assert page.count('<li class="passed">') == 2
+    assert "Against the model in service Worse. −0.020 at least −0.010" in text
+    assert "Is not silent Two of a hundred. 2 % at most 10 %" in text
+
+
+def test_what_came_in_is_counted():
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render(EVALUATION)))
+    assert "12 files, 5 of them new. " in text
+    assert "New since version 3 5 Gone since 77 " in text
+    assert "it is no MIDI file such as &lt;img" in text
+    unknown = render(dataclasses.replace(EVALUATION, survey=None, unreadable=[]))
+    assert "Gone since" not in unknown
+
+
+def test_a_first_model_is_shown_beside_the_ngram():
+    first = dataclasses.replace(
+        EVALUATION, figures=figures(champion=0), decision={**DECISION, "verdict": "release", "champion": 0}
+    )
+    assert "The first model is good enough" in render(first)
+    assert "The model and an n-gram, tune by tune" in render(first)
+
+
+def test_a_model_without_likelihoods_has_a_page():
+    astray = figures(champion_gain_nll_per_step=None, champion_gain_low=None, champion_gain_high=None)
+    assert "tune by tune" not in render(dataclasses.replace(EVALUATION, figures=astray))
+
+
 def test_without_a_held_out_side_it_says_why():
-    page = render(dataclasses.replace(EVALUATION, figures=NOTHING_HELD_OUT, warning=""))
+    page = render(dataclasses.replace(EVALUATION, figures=NOTHING_HELD_OUT, tunes=[], warning=""))
     assert "The dataset has no held-out melodies" in page
     assert "How well it predicts" not in page
     assert "opening" in page
