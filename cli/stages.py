@@ -247,19 +247,28 @@ def evaluate(
     Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation --store store
     """
     from components.evaluate import evaluate as run
-    from kakeai.storage import bucket_errors, location
+    from kakeai.storage import bucket_errors
     from kakeai.store import versions
 
     begun = time.monotonic()
+    champion = 0
+    if store:
+        folder = location(store)
+        with bucket_errors(folder):
+            champion = max(versions(folder, model), default=0)
     with stage_bar() as bar:
         metrics = run(
             dataset,
             location(run_dir),
             output,
             step,
+            store,
+            model,
+            champion,
             on_progress=lambda done, total: bar.show("evaluate", done, total),
         )
     show_stage("evaluate", {**metrics, "seconds": time.monotonic() - begun})
+    console.print(f"          {metrics['sentence']}")
     console.print(f"          report: {output / 'report.html'}")
 
 

@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 140, 14, 30  # margins: numbers on the left, the lines' names on the right
 NAME_DISTANCE = 17  # between two lines' names
 TICKS = 6  # at most, or one more
+SAME = 1e-6  # numbers no further apart, as a share of themselves, are one
 
 Point = tuple[float, float]
 
@@ -107,7 +108,7 @@ def chart(
 
 def round_numbers(low: float, high: float) -> list[float]:
     """Return evenly spread round numbers, the first at most `low` and the last at least `high`."""
-    if high <= low:
+    if high - low <= SAME * max(abs(low), abs(high), 1.0):
         high = low + max(abs(low) * 0.1, 1e-3)
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))

@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 1000, 300
 LEFT, TOP, BOTTOM = 56, 26, 22  # margins: numbers on the left, what is up and what is down above and below
 MEAN = 150  # width of what stands on the right: the mean and its interval
 MOST_BARS = 160
+SMALLEST = 0.01  # nats a step that are shown large: equal models have no gains to fill a sheet with
 GAP = 1.5
 
 
@@ -79,7 +80,7 @@ def ranking(
     ranked = sorted(((tune[other] - tune["model"], tune["source"]) for tune in tunes), reverse=True)
     gains = np.array([gain for gain, _ in ranked])
     low, high = (mean if low is None else low), (mean if high is None else high)
-    marks = round_numbers(min(0.0, float(gains.min()), low), max(0.0, float(gains.max()), high))
+    marks = round_numbers(min(-SMALLEST, float(gains.min()), low), max(SMALLEST, float(gains.max()), high))
     right = WIDTH - MEAN
 
     def down(gain: float) -> float:

@@ -41,7 +41,7 @@ def headline(decision: Decision) -> str:
             return "The first model is good enough to play with."
         case "keep":
             return f"Version {version} stays: the new model is not better."
-    faults = [FAULTS.get(check["name"], check["name"]) for check in decision["checks"] if not check["passed"]]
+    faults = [FAULTS[check["name"]] for check in decision["checks"] if not check["passed"]]
     listed = ", ".join(faults[:-1]) + " and " + faults[-1] if len(faults) > 1 else "".join(faults)
     return f"The new model is refused: {listed}."
 
