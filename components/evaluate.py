@@ -51,7 +51,7 @@ from kakeai.storage import replace_folder
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
 
-    from components.gate import Champion
+    from components.evidence import Champion
     from components.predicting import Predicted
 
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
@@ -102,7 +102,8 @@ def evaluate(
         KakeaiError: A bad dataset, no such checkpoint, or a champion that is not there or does not work.
     """
     from components.champion_scores import fetched, known_files, log_likelihoods
-    from components.gate import Evidence, decide
+    from components.evidence import Evidence
+    from components.gate import decide
     from components.listening import Samples, figures, hear_tunes, usual
     from components.predicting import Side, predicting
     from components.survey import read_survey
@@ -201,7 +202,7 @@ def evaluate(
 
 
 def _champion(version: int, predicted: "Predicted", known: frozenset[str]) -> "Champion":
-    from components.gate import Champion
+    from components.evidence import Champion
     from kakeai.model.advantage import advantage
 
     challenger, champion = predicted.challenger, predicted.champion

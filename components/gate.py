@@ -10,120 +10,16 @@ listened to like any other.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
-
+from components.answer_checks import answer_checks
+from components.decision import KEEP, REFUSE, RELEASE, Check, Decision, refusal
+from components.evidence import Champion, Evidence
 from kakeai.model.advantage import Advantage
-from kakeai.music.listening import Sound
-
-RELEASE, REFUSE, KEEP = "release", "refuse", "keep"
 
 # Nats a step that matter. Trainings that differ in their seed alone, on 230 of O'Neill's tunes, end as far apart.
 TOLERANCE = 0.01
 # Held-out tunes below which the average decides: from here on Student's interval is within 7 % of the normal one.
 ENOUGH_TUNES = 20
-# More answers than among tunes themselves may sound out of the ordinary; a player who takes turns meets one in ten.
-ALLOWED_SHARE = 0.1
-# Two bars of eighth notes. Shorter passages are figures of a style: a quarter of O'Neill's tunes share eight notes.
-PASSAGE_NOTES = 16
-WIDER = 1.5  # times the range of tunes
-PITCHES = 128
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was heard of melodies after their first two bars.
-
-    Attributes:
-        sounds: How each sounds.
-        quotations: Notes of the longest passage that each shares with a training tune, in any key.
-    """
-
-    sounds: Sequence[Sound]
-    quotations: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The model in service, on the same held-out tunes.
-
-    Attributes:
-        version: Its number in the store.
-        gain: The challenger's advantage over it; None where nothing is held out.
-        over_ngram: Its own advantage over the n-gram.
-        gain_on_known: The challenger's advantage on those tunes that were in the champion's corpus already, held out
-            then as now; None where that is not known, or there are none.
-    """
-
-    version: int
-    gain: Advantage | None
-    over_ngram: Advantage | None
-    gain_on_known: Advantage | None = None
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the decision rests on.
-
-    Attributes:
-        over_ngram: The challenger's advantage over an n-gram; None where nothing is held out.
-        over_halfway: Its advantage over what lies half way between the n-gram and mere frequencies of events. Where
-            nothing is held out, over frequencies, on training tunes.
-        samples: What the challenger plays.
-        tunes: How real tunes go on, and what they share with others.
-        champion: The model in service, None for none.
-    """
-
-    over_ngram: Advantage | None
-    over_halfway: Advantage
-    samples: Heard
-    tunes: Heard
-    champion: Champion | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: Of the check.
-        passed: Whether nothing is wrong.
-        figure: What was measured; None where it could not be.
-        limit: What it must reach or not exceed; None where nothing is asked.
-        sentence: The same in words.
-    """
-
-    name: str
-    passed: bool
-    figure: float | None
-    limit: float | None
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is to be done.
-
-    Attributes:
-        verdict: RELEASE, REFUSE, or KEEP where the champion is as good.
-        sentence: Why.
-        champion: Version of the champion, 0 for none.
-        checks: What was looked at.
-    """
-
-    verdict: str
-    sentence: str
-    champion: int
-    checks: tuple[Check, ...]
-
-    def with_check(self, check: Check) -> "Decision":
-        """Return the decision with one more check, which refuses if it did not pass."""
-        checks = (*self.checks, check)
-        if check.passed:
-            return replace(self, checks=checks)
-        return replace(self, verdict=REFUSE, sentence=_refusal(checks), checks=checks)
 
 
 def decide(evidence: Evidence) -> Decision:
@@ -133,11 +29,11 @@ def decide(evidence: Evidence) -> Decision:
         _baseline(evidence),
         *([_against(champion)] if champion and champion.gain else []),
         *([_known(champion)] if champion and champion.gain_on_known else []),
-        *_listening(evidence),
+        *answer_checks(evidence),
     ]
     version = champion.version if champion else 0
     if not all(check.passed for check in checks):
-        return Decision(REFUSE, _refusal(checks), version, tuple(checks))
+        return Decision(REFUSE, refusal(checks), version, tuple(checks))
     if champion and champion.gain and not _is_better(champion.gain):
         sentence = (
             f"Version {version} stays: the new model is not better beyond doubt. {_gain(champion.gain)}"
@@ -204,74 +100,6 @@ def _known(champion: Champion) -> Check:
         f"{'not worse' if passed else 'worse: what came in since has spoilt it'}. {_gain(gain)}"
     )
     return Check("known_tunes", passed, _number(gain.nll_per_step), -TOLERANCE, sentence)
-
-
-def _listening(evidence: Evidence) -> list[Check]:
-    tunes = evidence.tunes
-    longest = max(PASSAGE_NOTES, *_quantiles(tunes.quotations, 0.95))
-    copying = _share_check(
-        "copying",
-        evidence,
-        lambda _, notes: notes > longest,
-        f"share a passage of more than {longest:.0f} notes with a training tune, in any key",
-    )
-    if evidence.over_ngram is None:
-        # Nobody can say what tunes of this kind share, and whose tunes they are knows what they are for.
-        note = " No tunes are held out to compare with, so this does not count."
-        copying = replace(copying, passed=True, limit=None, sentence=copying.sentence + note)
-
-    def of(name: str) -> list[float]:
-        return [getattr(sound, name) for sound in tunes.sounds]
-
-    (repetition,) = _quantiles(of("repetition"), 0.95)
-    (silence,) = _quantiles(of("silence"), 0.95)
-    (sparse,) = _quantiles(of("notes_per_bar"), 0.05)
-    narrow, wide = _quantiles(of("pitch_range"), 0.05, 0.95) if tunes.sounds else (0.0, float(PITCHES))
-    # Nearer to always than to what tunes do; and half as much as the least of theirs.
-    repetition, silence = (repetition + 1.0) / 2.0, (silence + 1.0) / 2.0
-    sparse, narrow, wide = sparse / 2.0, narrow / 2.0, wide * WIDER
-    return [
-        copying,
-        _share_check(
-            "silence",
-            evidence,
-            lambda sound, _: sound.silence > silence or sound.notes_per_bar < sparse,
-            f"are silent for more than {silence:.0%} of the time, or have fewer than {sparse:.1f} notes a bar",
-        ),
-        _share_check(
-            "repetition",
-            evidence,
-            lambda sound, _: sound.repetition > repetition,
-            f"are stuck: more than {repetition:.0%} of their bars were played before",
-        ),
-        _share_check(
-            "pitch_range",
-            evidence,
-            lambda sound, _: not narrow <= sound.pitch_range <= wide,
-            f"have a range of less than {narrow:.0f} or more than {wide:.0f} semitones",
-        ),
-    ]
-
-
-def _share_check(
-    name: str, evidence: Evidence, is_strange: Callable[[Sound, int], bool], words: str
-) -> Check:
-    def share(heard: Heard) -> float:
-        strange = [is_strange(*each) for each in zip(heard.sounds, heard.quotations, strict=True)]
-        return float(np.mean(strange)) if strange else 0.0
-
-    figure, usual = share(evidence.samples), share(evidence.tunes)
-    limit = usual + ALLOWED_SHARE
-    sentence = f"{figure:.0%} of the model's answers {words}; of the tunes themselves {usual:.0%} do."
-    return Check(name, figure <= limit, figure, limit, sentence)
-
-
-def _quantiles(values: Sequence[float], *shares: float) -> list[float]:
-    return np.quantile(values, shares).tolist() if len(values) else [0.0] * len(shares)
-
-
-def _refusal(checks: Sequence[Check]) -> str:
-    return "Refused. " + " ".join(check.sentence for check in checks if not check.passed)
 
 
 def _praise(evidence: Evidence) -> str:

@@ -5,7 +5,9 @@ import math
 
 import pytest
 
-from components.gate import ENOUGH_TUNES, TOLERANCE, Champion, Check, Evidence, Heard, decide
+from components.decision import Check
+from components.evidence import Champion, Evidence, Heard
+from components.gate import ENOUGH_TUNES, TOLERANCE, decide
 from kakeai.model.advantage import Advantage
 from kakeai.music.listening import Sound
 

@@ -1,0 +1,54 @@
+"""A decision about a model, and the checks that led to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+RELEASE, REFUSE, KEEP = "release", "refuse", "keep"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: Of the check.
+        passed: Whether nothing is wrong.
+        figure: What was measured; None where it could not be.
+        limit: What it must reach or not exceed; None where nothing is asked.
+        sentence: The same in words.
+    """
+
+    name: str
+    passed: bool
+    figure: float | None
+    limit: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done.
+
+    Attributes:
+        verdict: RELEASE, REFUSE, or KEEP where the champion is as good.
+        sentence: Why.
+        champion: Version of the champion, 0 for none.
+        checks: What was looked at.
+    """
+
+    verdict: str
+    sentence: str
+    champion: int
+    checks: tuple[Check, ...]
+
+    def with_check(self, check: Check) -> "Decision":
+        """Return the decision with one more check, which refuses if it did not pass."""
+        checks = (*self.checks, check)
+        if check.passed:
+            return replace(self, checks=checks)
+        return replace(self, verdict=REFUSE, sentence=refusal(checks), checks=checks)
+
+
+def refusal(checks: Sequence[Check]) -> str:
+    """Return why a model is refused, all of it."""
+    return "Refused. " + " ".join(check.sentence for check in checks if not check.passed)
