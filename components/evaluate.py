@@ -167,7 +167,14 @@ def evaluate(
     on_progress(3, PARTS)
 
     shown = [
-        Sample(openings.sources[opening], melody, turn, quotation.notes, training.sources[quotation.source])
+        Sample(
+            openings.sources[opening],
+            melody,
+            turn,
+            quotation.notes,
+            training.sources[quotation.source],
+            quotation.begin,
+        )
         for opening, melody, turn, quotation in zip(
             samples.openings, samples.melodies, samples.turns, samples.quotations, strict=True
         )

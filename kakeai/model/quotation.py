@@ -14,10 +14,12 @@ class Quotation(NamedTuple):
     Attributes:
         notes: How many notes it has; 0 where not even two are shared.
         source: Index of a melody that has it too.
+        begin: Notes of the melody before it.
     """
 
     notes: int
     source: int
+    begin: int = 0
 
 
 def longest_quotations(melodies: Sequence[np.ndarray], sources: Sequence[np.ndarray]) -> list[Quotation]:
@@ -34,6 +36,7 @@ def longest_quotations(melodies: Sequence[np.ndarray], sources: Sequence[np.ndar
     _, moves = np.unique(moves, return_inverse=True)
     is_source = melody_of >= len(melodies)
     ends = np.searchsorted(melody_of, melody_of, side="right")
+    first = np.searchsorted(melody_of, np.arange(len(melodies)))
 
     # Rows of one move more in each round. Rows have one key if they are equal; only those that are found on
     # both sides go on to the next round, so that the rounds become short.
@@ -50,8 +53,9 @@ def longest_quotations(melodies: Sequence[np.ndarray], sources: Sequence[np.ndar
         begins, keys, there = begins[shared], keys[shared], there[shared]
         source_of = np.zeros(keys.max(initial=0) + 1, np.int64)
         source_of[keys[there]] = melody_of[begins[there]] - len(melodies)
-        for melody, key in zip(melody_of[begins[~there]], keys[~there], strict=True):
-            quotations[melody] = Quotation(length + 1, int(source_of[key]))
+        for begin, key in zip(begins[~there], keys[~there], strict=True):
+            melody = melody_of[begin]
+            quotations[melody] = Quotation(length + 1, int(source_of[key]), int(begin - first[melody]))
     return quotations
 
 

@@ -32,6 +32,7 @@ class Sample:
         turn: Step at which the answer begins.
         quoted_notes: Notes of the longest passage of the answer that a training tune has too.
         quoted_source: File of that tune.
+        quoted_begin: Notes of the answer before that passage.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Sample:
     turn: int
     quoted_notes: int
     quoted_source: str
+    quoted_begin: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,11 @@ def _shown(number: int, sample: Sample) -> _Shown:
     ]
     return _Shown(
         source=sample.source,
-        roll=piano_roll(sample.melody, sample.turn),
+        roll=piano_roll(
+            sample.melody,
+            sample.turn,
+            range(sample.quoted_begin, sample.quoted_begin + sample.quoted_notes),
+        ),
         notes=json.dumps(rows, separators=(",", ":")),
         seconds=len(sample.melody) * seconds_per_step,
         midi="data:audio/midi;base64," + base64.b64encode(write_midi(tracks, QPM)).decode(),

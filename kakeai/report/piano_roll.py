@@ -38,6 +38,7 @@ class PianoRoll:
         bars: Where bars begin, but for the first one.
         octaves: Height and name of each C.
         turn: Where the answer begins.
+        quoted: Where the passage that another tune has too begins and ends; None for none.
         left: Where the melody begins.
         top: Where the rows begin.
         width: Of the sheet.
@@ -49,6 +50,7 @@ class PianoRoll:
     bars: list[float]
     octaves: list[tuple[float, str]]
     turn: float
+    quoted: tuple[float, float] | None
     left: float
     top: float
     width: float
@@ -56,8 +58,14 @@ class PianoRoll:
     summary: str
 
 
-def piano_roll(melody: np.ndarray, turn: int) -> PianoRoll:
-    """Lay out a melody, int8 [steps], of which Kakeai plays from step `turn` on."""
+def piano_roll(melody: np.ndarray, turn: int, quoted: range = range(0)) -> PianoRoll:
+    """Lay out a melody.
+
+    Args:
+        melody: int8 [steps].
+        turn: Step from which on Kakeai plays.
+        quoted: Those of its notes that another tune has too, counted from the first that Kakeai plays.
+    """
     notes = notes_from_melody(melody, STEPS_AS_SECONDS)[["pitch", "start", "end"]].tolist()
     pitches = [pitch for pitch, _, _ in notes] or [60]
     low, high = min(pitches) - MARGIN, max(pitches) + MARGIN
@@ -70,8 +78,9 @@ def piano_roll(melody: np.ndarray, turn: int) -> PianoRoll:
     def down(pitch: int) -> float:
         return round(TOP + (high - pitch) * row, 2)
 
+    answer = [(begin, end) for _, begin, end in notes if begin >= turn]
     answer_bars = (len(melody) - turn) / STEPS_PER_BAR
-    answered = sum(begin >= turn for _, begin, _ in notes)
+    answered = len(answer)
     return PianoRoll(
         notes=[
             Note(
@@ -87,6 +96,7 @@ def piano_roll(melody: np.ndarray, turn: int) -> PianoRoll:
         bars=[across(at) for at in range(STEPS_PER_BAR, len(melody), STEPS_PER_BAR)],
         octaves=[(down(c), pitch_name(c)) for c in range(-(-low // 12) * 12, high + 1, 12)],
         turn=across(turn),
+        quoted=(across(answer[quoted[0]][0]), across(answer[quoted[-1]][1])) if quoted else None,
         left=LEFT,
         top=TOP,
         width=WIDTH,

@@ -59,7 +59,7 @@ def quotation(notes: int, source: str) -> str:
     """Return how much a sample has from a training tune."""
     if not notes:
         return "Shares no two notes in a row with any training tune."
-    return f"Longest passage shared with a training tune, in any key: {notes} notes, with {source}."
+    return f"Nearest training tune: {source}, which has the {notes} underlined notes too, in any key."
 
 
 def quotations(figures: Figures) -> str:

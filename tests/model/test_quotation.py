@@ -34,6 +34,9 @@ def test_nothing_longer_is_found_by_trying_everything(melodies, sources):
         lengths = [longest_by_trying(melody, source) for source in sources]
         assert quotation.notes == max(lengths, default=0)
         if quotation.notes:
+            passage = moves(melody)[quotation.begin :][: quotation.notes - 1]
+            theirs = moves(sources[quotation.source])
+            assert any(theirs[i : i + len(passage)] == passage for i in range(len(theirs)))
             assert lengths[quotation.source] == quotation.notes
 
 

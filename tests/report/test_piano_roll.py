@@ -48,3 +48,13 @@ def test_those_who_do_not_see_it_are_told_what_is_played():
 @pytest.mark.parametrize(("pitch", "name"), [(60, "C4"), (69, "A4"), (0, "C-1"), (127, "G9"), (70, "B♭4")])
 def test_pitch_names(pitch, name):
     assert pitch_name(pitch) == name
+
+
+def test_what_another_tune_has_too_is_underlined():
+    melody = np.array([60, -2] * 8 + [67, -2] * 8, np.int8)
+    roll = piano_roll(melody, 16, range(2, 5))
+    answer = [note for note in roll.notes if note.who == "kakeai"]
+    begin, end = roll.quoted
+    assert begin == answer[2].x
+    assert answer[4].x < end <= answer[5].x
+    assert piano_roll(melody, 16).quoted is None
