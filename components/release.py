@@ -1,17 +1,18 @@
-"""Release: a SavedModel → a version in the model store, once it has answered through a model server."""
+"""Release: a SavedModel → a version in the model store, once it gave the golden answers through a model server."""
 
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kfp.dsl import Artifact, Input, Output
 
 from components.bundle import DESCRIPTION, SAVED_MODEL
+from components.decision import KEEP, REFUSE, RELEASE, Check
 from components.evaluate import DECISION, METRICS
 from components.kubeflow import component
 from kakeai import store as model_store
@@ -20,9 +21,6 @@ from kakeai.storage import location
 
 TRIAL_STEPS = 32
 TRIAL_SECONDS = 120.0  # for loading, warm-up and one answer on a small machine
-
-
-RELEASE, REFUSE, KEEP = "release", "refuse", "keep"  # verdicts of an evaluation
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,13 @@ def release(
     verdict, sentence = _verdict(decision, champion, model)
     if verdict != RELEASE and not overrule:
         return ReleaseResult(champion, False, verdict, sentence)
-    try_out(bundle / SAVED_MODEL, model)
+    answers = try_out(bundle, model)
+    if decision:
+        decision["checks"] = [*decision.get("checks", []), asdict(answers)]
+    if not answers.passed:
+        verdict, sentence = REFUSE, f"Refused. {answers.sentence}"
+        if not overrule:
+            return ReleaseResult(champion, False, verdict, sentence)
     card = {
         **described,
         "recipe": recipe or {},
@@ -149,14 +153,18 @@ def _files(bundle: Path, manifest: Path | None, model: str) -> dict[str, Path]:
     return files
 
 
-def try_out(saved_model: Path, model: str) -> None:
-    """Load a SavedModel into a model server of its own and ask it for a melody.
+def try_out(bundle: Path, model: str) -> Check:
+    """Load a bundle's SavedModel into a model server of its own, and ask it for a melody and the golden answers.
+
+    Returns:
+        Whether these are those of the bundle's weights.
 
     Raises:
         KakeaiError: It does not load, does not answer, or answers what is no melody.
     """
     import numpy as np
 
+    from components.golden_answers import golden_answers
     from serving.model_server.config import ServedModel
     from serving.model_server.server import ModelServer
     from serving.model_server.trial import predict
@@ -168,11 +176,15 @@ def try_out(saved_model: Path, model: str) -> None:
         "temperature": np.array([1.0], np.float32),
         "seed": np.array([1], np.int64),
     }
+    saved_model = bundle / SAVED_MODEL
+    weights = next(bundle.glob("*.mag"), bundle / f"{model}.mag")
     with tempfile.TemporaryDirectory() as trial_store:
         shutil.copytree(saved_model, Path(trial_store, "1"))
         with ModelServer([ServedModel(model, trial_store)]) as server:
             server.wait_until_available(model, TRIAL_SECONDS)
-            answer = predict(f"127.0.0.1:{server.port}", model, inputs, timeout_seconds=TRIAL_SECONDS)
+            address = f"127.0.0.1:{server.port}"
+            answer = predict(address, model, inputs, timeout_seconds=TRIAL_SECONDS)
+            golden = golden_answers(weights, address, model, TRIAL_SECONDS)
     melody, log_likelihood = answer["melody"], answer["log_likelihood"]
     if melody.shape != (1, TRIAL_STEPS) or not ((melody >= -2) & (melody <= 127)).all():
         raise KakeaiError(f"{saved_model} was not released: its answer is no melody of {TRIAL_STEPS} steps")
@@ -180,6 +192,7 @@ def try_out(saved_model: Path, model: str) -> None:
         raise KakeaiError(
             f"{saved_model} was not released: its answer has the likelihood {log_likelihood[0]}"
         )
+    return golden
 
 
 def revision() -> str:

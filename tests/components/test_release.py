@@ -101,6 +101,9 @@ def test_a_release_keeps_what_the_next_run_needs(bundled, evaluated, tmp_path):
     card = model_store.read_card(store, "other", 1)
     assert card["recipe"] == recipe
     assert (card["decision"]["sentence"], card["decision"]["gain"]) == ("it says release", 0.25)
+    assert [(check["name"], check["passed"]) for check in card["decision"]["checks"]] == [
+        ("golden_answers", True)
+    ]
     assert "overruled" not in card
     assert (store / "other" / "1" / model_store.MANIFEST).read_bytes() == manifest.read_bytes()
     # Under the model's name, with its hyperparameters beside it.
@@ -151,6 +154,17 @@ def test_by_hand_a_refusal_has_an_exit_status_of_its_own(bundled, evaluated, tmp
     assert ran.returncode == 3
     assert "it says refuse" in ran.stdout
     assert not (tmp_path / "store").exists()
+
+
+def test_what_is_served_must_play_what_the_weights_play(bundled, early, evaluated, tmp_path):
+    mixed, store = tmp_path / "mixed", tmp_path / "store"
+    shutil.copytree(bundled, mixed)
+    shutil.rmtree(mixed / "saved_model")
+    shutil.copytree(early / "saved_model", mixed / "saved_model")
+    result = release(mixed, evaluated("release"), str(store), "my_model")
+    assert (result.version, result.is_new, result.verdict) == (0, False, "refuse")
+    assert "The SavedModel is not the model that was measured" in result.sentence
+    assert not store.exists()
 
 
 def test_a_model_that_does_not_answer_is_not_released(bundled, tmp_path):
