@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from kakeai.errors import KakeaiError
-from kakeai.manifest import IN_VERSION, read_manifest
+from kakeai.manifest import read_manifest
 from kakeai.storage import bucket_errors, location
-from kakeai.store import versions
+from kakeai.store import MANIFEST, versions
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def known_files(version: Path) -> frozenset[str]:
     Raises:
         KakeaiError: The manifest is damaged.
     """
-    manifest = version / IN_VERSION
+    manifest = version / MANIFEST
     return frozenset(row.file for row in read_manifest(manifest)) if manifest.is_file() else frozenset()
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from components import gate
 from components.bundle import SAVED_MODEL, bundle
-from components.champion_scores import fetched, log_likelihoods
 from components.evaluate import evaluate
 from components.train import train
 from kakeai.errors import KakeaiError
@@ -174,21 +173,3 @@ def test_a_champion_that_is_not_there_gets_a_sentence(dataset, good, store, tmp_
     with pytest.raises(KakeaiError, match="has no version 7 of kakeai to compare with; it has 1"):
         evaluate(dataset, good, tmp_path / "evaluation", store=str(store), champion=7)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("damage", ["cut off", "no signature"])
-def test_a_champion_that_does_not_work_gets_a_sentence(store, tunes, tmp_path, damage):
-    version = tmp_path / "kakeai" / "2"
-    version.mkdir(parents=True)
-    if damage == "cut off":
-        graph = (store / "kakeai" / "1" / "saved_model.pb").read_bytes()
-        (version / "saved_model.pb").write_bytes(graph[: len(graph) // 2])
-    else:
-        import tensorflow as tf
-
-        tf.saved_model.save(tf.Module(), str(version))
-    with (
-        fetched(str(tmp_path), "kakeai", 2) as folder,
-        pytest.raises(KakeaiError, match="version 2 in the model store, to compare with, does not work"),
-    ):
-        log_likelihoods(folder, [melody for melody, _ in tunes[:2]])
