@@ -23,6 +23,7 @@ class BatchingParameters:
         max_enqueued_batches: Batches of one signature that may wait; a request beyond is told UNAVAILABLE.
         num_batch_threads: Batches that run at once.
         allowed_batch_sizes: Sizes that batches are filled up to, rising to `max_batch_size`; () allows any.
+        thread_pool_name: What the figures call the threads that run batches.
         pad_variable_length_inputs: Whether inputs of unequal lengths are padded, with copies of their first
             value, to share a batch.
     """
@@ -33,6 +34,7 @@ class BatchingParameters:
     num_batch_threads: int = PROCESSORS
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
+    thread_pool_name: str = "batch_threads"
 
     def __post_init__(self) -> None:
         """Raise KakeaiError, in TF Serving's words, for values that cannot be."""
@@ -70,7 +72,6 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
             f"The batching parameters file {path} is no BatchingParameters text proto: {error}."
         ) from error
     given = {field.name: _python(value) for field, value in proto.ListFields()}
-    given.pop("thread_pool_name", None)  # nothing shows the name
     if given.pop("enable_large_batch_splitting", False):
         raise KakeaiError(
             f"{path}: enable_large_batch_splitting is not done here; let max_batch_size be the rows of the "
@@ -87,7 +88,7 @@ def _python(value: Any) -> Any:  # noqa: ANN401  (a field of the proto; of the d
     match value:
         case Message():
             return value.value  # pyright: ignore[reportAttributeAccessIssue]
-        case bool() | int():
+        case bool() | int() | str():
             return value
         case _:
             return tuple(value)

@@ -102,6 +102,11 @@ class Catalogue:
                 if hopeless or not self._changed.wait(deadline - time.monotonic()):
                     raise KakeaiError(f"Model {name} cannot be served: {model.why_unavailable()}")
 
+    def serves(self, name: str) -> bool:
+        """Whether there is a model of that name, loaded or not."""
+        with self._changed:
+            return name in self._models
+
     # For whoever decides what is served
 
     def replace(self, models: Sequence[ServedModel]) -> None:

@@ -29,10 +29,8 @@ REFUSED = {
     "enable_per_model_batching_parameters": "all models are batched alike; give --batching_parameters_file",
     "grpc_channel_arguments": "gRPC's settings are fixed",
     "grpc_socket_path": "give --port",
-    "monitoring_config_file": "there is no monitoring endpoint",
     "platform_config_file": "only SavedModels on TensorFlow are served",
     "prefer_tflite_model": "TensorFlow Lite models are not served",
-    "rest_api_port": "this server speaks gRPC only; leave it out, or give 0",
     "saved_model_tags": 'the tag is "serve"',
     "ssl_config_file": "this server speaks without TLS; put a proxy in front of it",
     "tensorflow_session_config_file": "the session's settings are fixed",
@@ -90,6 +88,17 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         help="requests that run at once without batching, one thread each; 0 means four a processor (0)",
+    )
+    flags.add_argument(
+        "--rest_api_port",
+        type=int,
+        default=0,
+        help="port for the figures of --monitoring_config_file; there is no REST API on it (0: none)",
+    )
+    flags.add_argument(
+        "--monitoring_config_file",
+        type=Path,
+        help="MonitoringConfig text proto: whether Prometheus can read figures, and at which path",
     )
     for name in WITHOUT_EFFECT:
         flags.add_argument(f"--{name}", nargs="?", const="", help=argparse.SUPPRESS)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from serving.model_server.batch import rows_of, run_batch
 from serving.model_server.batching_parameters import BatchingParameters
+from serving.model_server.figures import Figures
 from serving.model_server.refusal import Refusal
 from serving.model_server.scheduler import Limits, Queue, Run, Scheduler
 from serving.model_server.task import ANYONE, Array, Caller, Task
@@ -37,8 +38,17 @@ class Servable:
     Loaded as tensorflow_model_server loads it: stock ops only, no Python objects.
     """
 
-    def __init__(self, folder: Path, scheduler: Scheduler, batching: BatchingParameters | None) -> None:
-        """Load `folder`; requests run in the threads of `scheduler`, in batches if there is `batching`.
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        scheduler: Scheduler,
+        batching: BatchingParameters | None,
+        figures: Figures,
+    ) -> None:
+        """Load `folder`, a version of the model `name`.
+
+        Requests run in the threads of `scheduler`, in batches if there is `batching`; `figures` count them.
 
         Raises what TensorFlow raises for a folder that is no SavedModel tagged "serve".
         """
@@ -51,8 +61,10 @@ class Servable:
             raise
         self._session.graph.finalize()  # nothing may be added by two threads at once
         self.signatures: Mapping[str, SignatureDef] = dict(meta_graph.signature_def)
+        self._name = name
         self._scheduler = scheduler
         self._batching = batching
+        self._figures = figures
         self._queues: dict[tuple[str, tuple[str, ...]], Queue] = {}
         self._lock = threading.Lock()
 
@@ -74,7 +86,10 @@ class Servable:
         feeds = [array_of(name, tensors[name], signature.inputs[name]) for name in sorted(signature.inputs)]
         outputs = _chosen_outputs(signature, list(output_filter))
         rows = rows_of(feeds) if self._batching else 1
-        values = self._queue(signature_name, outputs).result(Task(feeds, rows, caller.deadline), caller)
+        task = Task(feeds, rows, caller.deadline)
+        values = self._queue(signature_name, outputs).result(task, caller)
+        took = (time.monotonic() - task.began) * 1e6
+        self._figures.runtime_latency.add(took, self._name, "Predict", "TF1")
         return {name: proto_of(value) for name, value in zip(outputs, values, strict=True)}
 
     def close(self) -> None:
@@ -111,7 +126,7 @@ class Servable:
                     return call(*values, options=_run_options(thread, deadline))
 
             if self._batching:
-                run_batch(tasks, once, self._batching)
+                self._run_batch(tasks, once, self._batching)
                 return
             for task in tasks:
                 try:
@@ -120,6 +135,23 @@ class Servable:
                     task.end(error=refusal)
 
         return run
+
+    def _run_batch(
+        self,
+        tasks: Sequence[Task],
+        once: Callable[[Sequence[Array], float], Sequence[Array]],
+        batching: BatchingParameters,
+    ) -> None:
+        figures, now = self._figures, time.monotonic()
+        for task in tasks:
+            figures.queuing_latency.add((now - task.began) * 1e6, batching.thread_pool_name)
+            figures.input_batch_size.add(task.rows)
+
+        def counted(values: Sequence[Array], deadline: float) -> Sequence[Array]:
+            figures.processed_batch_size.add(len(values[0]))
+            return once(values, deadline)
+
+        run_batch(tasks, counted, batching)
 
 
 def _session_config(threads: int) -> tf.compat.v1.ConfigProto:

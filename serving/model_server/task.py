@@ -36,6 +36,7 @@ class Task:
         self.feeds = feeds
         self.rows = rows
         self.deadline = deadline
+        self.began = time.monotonic()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._outputs: Sequence[Array] = ()

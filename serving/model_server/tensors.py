@@ -2,7 +2,7 @@
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import numpy as np
@@ -83,7 +83,7 @@ def _is_type(dtype: int) -> bool:
 
 def _type_name(dtype: int) -> str:
     """TensorFlow's own, such as float and int32 (DataTypeString)."""
-    return DataType.Name(dtype).removeprefix("DT_").lower()
+    return DataType.Name(cast(Any, dtype)).removeprefix("DT_").lower()
 
 
 def _braced(shape: list[int]) -> str:

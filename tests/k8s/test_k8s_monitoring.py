@@ -9,6 +9,7 @@ import pytest
 
 from serving.gateway.metrics import Metrics
 from serving.gateway.settings import Settings
+from serving.model_server.figures import Figures
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -100,6 +101,11 @@ def test_the_gateway_is_nearly_full_at_four_fifths(alerts, render):
     assert limit == Settings.model_fields["max_sessions"].default
     assert float(alert["expr"].rpartition(">")[2]) == 0.8 * limit
     assert str(limit) in alert["annotations"]["summary"]
+
+
+def test_our_own_model_server_has_all_of_tf_servings_figures():
+    ours = {metric.name: (metric.kind, set(metric.labels)) for metric in vars(Figures()).values()}
+    assert ours == TF_SERVING
 
 
 def selectors(expression) -> list:

@@ -367,7 +367,9 @@ def test_a_parameters_file(tmp_path):
         pad_variable_length_inputs: true
         """
     )
-    assert read_batching_parameters(path) == BatchingParameters(128, 0, 1000000, 8, (32, 128), True)
+    assert read_batching_parameters(path) == BatchingParameters(
+        128, 0, 1000000, 8, (32, 128), True, "batches"
+    )
     path.write_text("")
     assert read_batching_parameters(path) == BatchingParameters()
 

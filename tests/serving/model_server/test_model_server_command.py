@@ -131,6 +131,7 @@ def test_a_second_server_does_not_share_the_port():
     ("flags", "words"),
     [
         (["--port=0"], "Say what to serve"),
+        (["--port=0", "--model_base_path=store", "--rest_api_port=8501"], "no REST API: give both"),
         (["--port=65536", "--model_base_path=store"], "There is no port 65536"),
         (["--port=1", "--host=192.0.2.1", "--model_base_path=store"], "choose another address"),
         (["--port=0", "--model_config_file=none.config"], "none.config cannot be read"),
@@ -155,7 +156,6 @@ def test_flags_that_say_too_little_or_too_much(capsys, flags, words):
         "--file_system_poll_wait_seconds=-1",
         "--enable_batching=maybe",
         "--grpc_max_threads=0",
-        "--rest_api_port=8501",
         "--platform_config_file=platform.config",
         "--no_such_flag=1",
     ],

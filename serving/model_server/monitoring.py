@@ -1,0 +1,91 @@
+"""The port where Prometheus reads the figures: TF Serving's `--monitoring_config_file` and `--rest_api_port`."""
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import Message
+
+from kakeai.errors import KakeaiError
+from serving.model_server.port import check_free
+
+DEFAULT_PATH = "/monitoring/prometheus/metrics"
+REQUEST_SECONDS = 10.0  # for a client to say what it wants
+
+
+def read_monitoring_config(path: Path) -> str | None:
+    """The path to tell the figures at, by a MonitoringConfig text proto; None if it does not enable them.
+
+    Raises KakeaiError if the file cannot be read.
+    """
+    try:
+        proto: Any = text_format.Parse(path.read_text(encoding="utf-8"), _message_class()())
+    except (OSError, UnicodeDecodeError) as error:
+        raise KakeaiError(f"The monitoring config file {path} cannot be read: {error}.") from error
+    except text_format.ParseError as error:
+        raise KakeaiError(
+            f"The monitoring config file {path} is no MonitoringConfig text proto: {error}."
+        ) from error
+    config = proto.prometheus_config
+    return (config.path or DEFAULT_PATH) if config.enable else None
+
+
+@cache
+def _message_class() -> type[Message]:
+    # The package tensorflow-serving-api leaves it out; numbers and names are those of monitoring_config.proto.
+    file = descriptor_pb2.FileDescriptorProto(
+        name="kakeai/monitoring_config.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    field = descriptor_pb2.FieldDescriptorProto
+    prometheus = file.message_type.add(name="PrometheusConfig")
+    prometheus.field.add(name="enable", number=1, type=field.TYPE_BOOL, label=field.LABEL_OPTIONAL)
+    prometheus.field.add(name="path", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    monitoring = file.message_type.add(name="MonitoringConfig")
+    monitoring.field.add(
+        name="prometheus_config",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        type_name=".tensorflow.serving.PrometheusConfig",
+        label=field.LABEL_OPTIONAL,
+    )
+    pool = descriptor_pool.DescriptorPool()  # of its own: the default one is for what is generated
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.serving.MonitoringConfig"))
+
+
+class MonitoringServer:
+    """Tells a page of text at one path, over HTTP."""
+
+    def __init__(self, host: str, port: int, path: str, page: Callable[[], str]) -> None:
+        """Listen from now on, 0 on any free port. Raises KakeaiError if the port cannot be had."""
+        check_free(host, port)
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = REQUEST_SECONDS
+
+            def do_GET(self) -> None:
+                asked = self.path.partition("?")[0]
+                told = page() if asked == path else f"Unexpected path: {asked}. Should be {path}"
+                content = told.encode()
+                self.send_response(200 if asked == path else 404)
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass  # Prometheus asks every few seconds
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
+
+    def stop(self) -> None:
+        """Hang up."""
+        self._server.shutdown()
+        self._server.server_close()
