@@ -83,13 +83,13 @@ def stand_in() -> Iterator[StandIn]:
     server.stop(None).wait()
 
 
-@pytest.fixture
-def two_models(trained: "Trained", tmp_path: Path) -> Iterator[tuple[str, Path]]:
+@pytest.fixture(scope="module")
+def two_models(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A real model server of two models, `kakeai` and `reels`: its address, and its store."""
     from serving.model_server.config import All, ServedModel
     from serving.model_server.server import ModelServer
 
-    store = tmp_path / "store"
+    store = tmp_path_factory.mktemp("two") / "store"
     names = ("kakeai", "reels")
     for name in names:
         shutil.copytree(trained.store / "kakeai" / "1", store / name / "1")

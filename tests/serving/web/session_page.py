@@ -7,7 +7,7 @@ from pathlib import Path
 import mido
 from playwright.sync_api import Page, expect
 
-TEMPO = 160  # a bar is over in a second and a half: fast, and time enough to press keys on a busy machine
+TEMPO = 200  # a bar is over in 1.2 seconds: fast, and time enough to press keys on a busy machine
 WAIT_MS = 30_000
 AXE = Path(__file__).parents[3] / "serving" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SOME = re.compile("[1-9][0-9]*")
@@ -71,7 +71,9 @@ def stop(page: Page) -> None:
 
 
 def await_phase(page: Page, phase: str) -> None:
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-phase", phase, timeout=WAIT_MS)
+    """Wait for a phase, looking at every frame: an expectation would look once a second, and a bar would be over."""
+    look = "phase => document.querySelector('[data-testid=stage]').dataset.phase === phase"
+    page.wait_for_function(look, arg=phase, timeout=WAIT_MS)
 
 
 def await_notes(page: Page, who: str, count: str | re.Pattern[str]) -> None:

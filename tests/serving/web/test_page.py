@@ -4,12 +4,11 @@ import re
 
 import mido
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, expect
 from session_page import (
     MIDI_SYSTEM,
     SOME,
     TEMPO,
-    WAIT_MS,
     await_notes,
     await_phase,
     downloaded,
@@ -90,30 +89,6 @@ def test_page_moves_the_computer_keys_by_octaves(page: Page, gateway_url: str) -
     for key in "asd":
         page.keyboard.up(key)
     expect(page.locator(".key.pressed")).to_have_count(0)
-
-
-def test_page_goes_on_after_its_connection_broke(page: Page, gateway_url: str) -> None:
-    connections: list[WebSocketRoute] = []
-
-    def through(socket: WebSocketRoute) -> None:
-        connections.append(socket)
-        socket.connect_to_server()
-
-    page.route_web_socket(re.compile("/v1/session$"), through)
-    opened(page, gateway_url)
-    quick(page)
-    start(page)
-    await_phase(page, "player")
-    page.keyboard.press("a")
-    await_notes(page, "kakeai", SOME)
-    before = len(connections)
-    connections[-1].close()
-    expect(page.get_by_test_id("notice")).to_contain_text("The server is away", timeout=WAIT_MS)
-    expect(page.locator("[data-link=ready]")).to_be_visible(timeout=WAIT_MS)
-    assert len(connections) > before
-    await_phase(page, "player")
-    await_phase(page, "kakeai")
-    stop(page)
 
 
 def test_page_hears_midi_keyboards_on_all_channels_and_when_plugged_in_later(

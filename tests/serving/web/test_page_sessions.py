@@ -27,13 +27,13 @@ from session_page import (
 
 LATEST_SECONDS = 0.01  # how far from its beat an answer may begin
 
-# Every oscillator that is started: the instant of the audio clock at which it begins to sound, which is now for one
-# that was asked for too late, and its wave. Clicks are triangles, Kakeai's pipe has a wave of its own.
+# Every oscillator that is started: the instant of the audio clock that it is to begin at, by how much that is over
+# already, and its wave. Clicks are triangles, Kakeai's pipe has a wave of its own.
 STARTED = """
 window.started = [];
 const begin = OscillatorNode.prototype.start;
 OscillatorNode.prototype.start = function (at = 0) {
-  window.started.push([Math.max(at, this.context.currentTime), this.type]);
+  window.started.push([at, Math.max(0, this.context.currentTime - at), this.type]);
   return begin.call(this, at);
 };
 """
@@ -101,12 +101,14 @@ def test_answers_begin_on_their_beat(page: Page, gateway_url: str) -> None:
     exchange(page)
     stop(page)
     started = page.evaluate("started")
-    clicks, notes = ([at for at, shape in started if shape == wanted] for wanted in ("triangle", "custom"))
+    clicks, notes = ([at for at, _, shape in started if shape == wanted] for wanted in ("triangle", "custom"))
     beat = 60 / TEMPO
     for grid, instants in ((beat, clicks), (beat / 4, notes)):
         steps = (np.array(instants) - clicks[0]) / grid
         assert len(steps) > 1
         assert np.abs(steps - steps.round()).max() * grid < LATEST_SECONDS
+    # Where the machine has other things to do, a page can stand still for a moment: once, not in each bar.
+    assert np.quantile([late for _, late, _ in started], 0.9) < LATEST_SECONDS
 
 
 def test_page_hands_over_when_the_player_rests(page: Page, gateway_url: str) -> None:

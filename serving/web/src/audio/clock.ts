@@ -5,10 +5,10 @@ import { setContext } from "tone/build/esm/core/Global.js";
 import { type Seconds, seconds } from "../time";
 
 /**
- * How far ahead sounds are handed to the audio engine: several ticks, so that a busy page misses none, and little, so
- * that a stop is a stop.
+ * How far ahead sounds are handed to the audio engine: more than a busy page stands still, and little, so that a stop
+ * is a stop.
  */
-export const HORIZON: Seconds = seconds(0.1);
+export const HORIZON: Seconds = seconds(0.2);
 
 /** Nobody's speakers lag longer: beyond it the browser's account of what is heard is not to be trusted. */
 const LONGEST_LAG: Seconds = seconds(0.5);
