@@ -55,7 +55,7 @@ export class Duet implements KeyListener {
   readonly sounding: Sounding;
   readonly partner: Partner;
   readonly #session = new Session(this.#plan());
-  readonly #midi = new MidiPorts(this, (ports) => (this.devices = ports));
+  readonly #midi = new MidiPorts(this, (ports) => this.#plugged(ports));
   #timeline: Timeline | null = null;
   #piece = $state.raw<Piece>({ beatsPerBar: 4, turns: [] }); // what there is while nothing runs
   #stoppedAt: Beats = beats(0);
@@ -100,6 +100,12 @@ export class Duet implements KeyListener {
     this.sounding.unlock(); // a MIDI message is no gesture, this click is
     this.ports = "asking";
     this.ports = await this.#midi.open();
+  }
+
+  #plugged(ports: Ports): void {
+    this.devices = ports;
+    const { output } = this.sounding;
+    if (output !== null && !ports.outputs.some(({ id }) => id === output)) this.sounding.sendTo(null);
   }
 
   /** Hear one keyboard alone, or (null) all of them. */

@@ -35,8 +35,9 @@ class Midi extends EventTarget {
     this.changed(port);
   }
   unplug(id) {
-    const port = this.inputs.get(id);
+    const port = this.inputs.get(id) ?? this.outputs.get(id);
     this.inputs.delete(id);
+    this.outputs.delete(id);
     Object.assign(port, { state: "disconnected", connection: "pending" });
     this.changed(port);
   }

@@ -113,6 +113,27 @@ def test_page_hears_midi_keyboards_on_all_channels_and_when_plugged_in_later(
     expect(page.get_by_role("button", name="First keyboard", exact=True)).to_be_visible()
 
 
+def test_page_hears_one_keyboard_alone_for_as_long_as_it_is_there(page: Page, gateway_url: str) -> None:
+    page.add_init_script(MIDI_SYSTEM)
+    opened(page, gateway_url)
+    page.evaluate(
+        "midi.plug('one', 'First'); midi.plug('two', 'Second'); midi.plug('out', 'Synth', 'output')"
+    )
+    page.get_by_role("button", name="Connect MIDI").click()
+    page.get_by_role("button", name="Settings").click()
+    keyboard, output = (page.get_by_role("combobox", name=name) for name in ("Keyboard", "Kakeai plays on"))
+    keyboard.select_option("First")
+    output.select_option("Synth")
+    page.evaluate("midi.inputs.get('two').say(0x90, 64, 100); midi.inputs.get('one').say(0x90, 60, 100)")
+    expect(page.locator(".key.pressed")).to_have_count(1)
+    assert pressed(page) == [60]
+    page.evaluate("midi.unplug('one'); midi.unplug('out')")  # what is left plays on
+    expect(keyboard).to_have_value("")
+    expect(output).to_have_value("")
+    page.evaluate("midi.inputs.get('two').say(0x90, 65, 100)")
+    expect(page.locator(".key.pressed")).to_have_attribute("data-pitch", "65")
+
+
 def test_page_says_when_midi_was_refused_and_asks_again(page: Page, gateway_url: str) -> None:
     # A browser that asks the player before it gives MIDI to a page, and no player who says yes.
     opened(page, gateway_url)

@@ -72,6 +72,7 @@ export class MidiPorts {
       if (inputs.some((input) => input.id === id)) continue;
       keyboard.letGo(performance.now());
       this.#keyboards.delete(id);
+      if (this.#chosen === id) this.#chosen = null; // or nothing would be heard
     }
     this.#outputs = outputs;
     const named = (ports: readonly Port[]): Port[] => ports.map(({ id, name }) => ({ id, name }));
