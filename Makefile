@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo test test-images images lint format page screenshots bench bench-serving lighthouse locks clean help
+.PHONY: demo figures test test-images images lint format page screenshots bench bench-serving lighthouse locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -39,6 +39,9 @@ lint: .venv/dev  ## only look
 format: .venv/dev  ## change what a tool can change
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+figures: .venv/dev  ## draw the documentation's pictures, from models trained anew (twenty minutes the first time)
+	$(BIN)/python -m docs.figures
 
 page: serving/web/dist/index.html  ## build the session page
 
