@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-WIDTH, HEIGHT = 1180, 600
+WIDTH, HEIGHT = 1180, 640
 READY_SECONDS = 60
 
 
