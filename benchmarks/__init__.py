@@ -1,0 +1,1 @@
+"""Magenta and Kakeai side by side, and the servers under load."""

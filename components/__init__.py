@@ -1,0 +1,1 @@
+"""One file a stage: a plain function, and under it its Kubeflow face."""

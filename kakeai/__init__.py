@@ -1,0 +1,1 @@
+"""What a melody is, and what can learn one."""

@@ -1,0 +1,1 @@
+"""The stages as one graph, and the ways to run it."""

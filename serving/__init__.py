@@ -1,0 +1,1 @@
+"""What answers players: a model server, the gateway before it, and the session page."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from components.stage import FINISHED, PROGRESS, REFUSED
+from serving.gateway.settings import Settings
 from serving.model_server.config import Specific, read_config_file
 
 ROOT = Path(__file__).parents[2]
@@ -34,12 +36,10 @@ def test_every_command_of_kakeais_is_there(kakeai):
         assert kakeai(*command.split(), "--help").returncode == 0
 
 
-def test_its_links_lead_somewhere():
-    anchors = {
-        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
-        for title in re.findall(r"^#+ (.+)$", PAGE, re.M)
-    }
-    assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= anchors
+def test_the_settings_that_it_names_exist():
+    named = set(re.findall(r"KAKEAI_([A-Z_]+)", PAGE))
+    lines_of_stages = {line.strip().removeprefix("KAKEAI_") for line in (PROGRESS, FINISHED, REFUSED)}
+    assert named <= {name.upper() for name in Settings.model_fields} | lines_of_stages | {"PIPELINE_IMAGE"}
 
 
 @pytest.mark.parametrize(("label", "version"), [("stable", 2), ("canary", 1)])
