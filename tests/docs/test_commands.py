@@ -65,12 +65,12 @@ def test_kakeais_commands_have_the_options_that_they_are_given(page):
                     raise
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_make_has_the_targets(page):
-    targets = {word for call in commands(page, "make") for word in call.split()[1:2]}
-    for target in sorted(target for target in targets if re.fullmatch(r"[a-z-]+", target)):
-        ran = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stderr
+def test_make_has_the_targets():
+    named = {word for page in PAGES for call in commands(page, "make") for word in call.split()[1:2]}
+    targets = sorted(target for target in named if re.fullmatch(r"[a-z-]+", target))
+    assert {"demo", "test", "figures"} <= set(targets)
+    ran = subprocess.run(["make", "-n", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_cluster_of_the_readme_can_be_rendered():
@@ -131,4 +131,5 @@ def test_the_readmes_request_is_answered(gateway_url):
     headers = dict([header.split(": ")])
     request = urllib.request.Request(gateway_url + route, body.encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        assert json.load(answer)["takes"]
+        (variation,) = json.load(answer)["answers"]
+    assert variation["take"]["steps"] == json.loads(body)["steps"]
