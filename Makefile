@@ -40,7 +40,7 @@ format: .venv/dev  ## change what a tool can change
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-figures: .venv/dev serving/web/dist/index.html  ## draw the documentation's pictures, from models trained anew (twenty minutes the first time)
+figures: .venv/dev  ## draw the documentation's pictures, from models trained anew (twenty minutes the first time)
 	$(BIN)/python -m docs.figures
 
 page: serving/web/dist/index.html  ## build the session page

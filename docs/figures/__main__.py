@@ -21,12 +21,11 @@ def draw_ways() -> None:
 
 def draw_runs() -> None:
     """Everything that comes from trained models."""
-    from docs.figures import session, svg, tensorboard
+    from docs.figures import svg, tensorboard
     from docs.figures.trainings import curve, run_all
 
     run_all(WORK)
     tensorboard.picture(WORK / "runs", "100-tunes", PICTURES / "tensorboard.png")
-    session.picture(WORK / "bundle" / "oneills.mag", PICTURES.parent / "session.png")
 
     def compared(names: dict[str, str]) -> str:
         return svg.curves("eval loss", {label: curve(WORK, run) for run, label in names.items()})
