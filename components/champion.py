@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,4 +86,4 @@ class KnownArchives:
         self._next = next(self._archives, None)
         if rows[0].generation != generation:
             return []
-        return [replace(row, pack="", shard=0) for row in rows]
+        return [row._replace(pack="", shard=0) for row in rows]

@@ -47,6 +47,8 @@ def contents(corpus: Corpus, rows: Iterable[ManifestRow]) -> Iterator[Content]:
         for archive, group in groupby(rows, key=lambda row: row.archive):
             if archive:
                 yield from _members(corpus, archive, group)
+            elif corpus.is_local:  # where threads would only pass files on
+                yield from (_fetch(corpus, row) for row in group)
             else:
                 yield from _files(corpus, group, threads)
     finally:

@@ -49,6 +49,7 @@ class Corpus:
         self._root = location(address)
         self.is_local = isinstance(self._root, Path)
         self.name = self._root.name or Path(address).resolve().name
+        self._is_file = isinstance(self._root, Path) and self._root.is_file()
 
     def __str__(self) -> str:
         """Return an address that leads there from everywhere on this machine."""
@@ -86,15 +87,16 @@ class Corpus:
         with self._as_listed(path):
             if not isinstance(self._root, Path):
                 return read_object(self._at(path), generation)  # type: ignore[arg-type]
-            size = 0
             try:
-                size = self._local(path).stat().st_size
-                if size > MAX_FILE_BYTES:
-                    raise too_large(size)
-                return self._local(path).read_bytes()
+                with open(self._local(path), "rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    if size > MAX_FILE_BYTES:
+                        raise too_large(size)
+                    return file.read()
             except FileNotFoundError:
                 raise
             except OSError as error:
+                size = os.stat(self._local(path)).st_size
                 raise UnreadableError(f"it cannot be read: {error.strerror}", size) from None
 
     def members(self, path: str, generation: int = 0) -> Iterator[Member]:
@@ -116,7 +118,7 @@ class Corpus:
         with tempfile.TemporaryDirectory(prefix="kakeai-") as folder, ExitStack() as opened:
             with self._as_listed(path):
                 if self.is_local:
-                    here = self._local(path)
+                    here = Path(self._local(path))
                 else:
                     here = Path(folder, "archive")
                     download_object(self._at(path), here, generation)  # type: ignore[arg-type]
@@ -132,9 +134,9 @@ class Corpus:
         prefix = self._root.blob.rstrip("/")  # type: ignore[union-attr]
         return self._root.name if name == prefix else name[len(prefix) :].lstrip("/")
 
-    def _local(self, path: str) -> Path:
-        root = Path(str(self._root))
-        return root if root.is_file() and path == root.name else root / path
+    def _local(self, path: str) -> str:
+        root = str(self._root)
+        return root if self._is_file and path == self.name else os.path.join(root, path)
 
     def _at(self, path: str):  # noqa: ANN202  a path in a bucket
         is_alone = path == self._root.name  # then the corpus is a single object

@@ -106,7 +106,7 @@ def ingest_shard(
     def mine() -> Iterator[ManifestRow]:
         return (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)
 
-    total = sum(1 for _ in mine())
+    total = surveyed.shard_files[shard]
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
@@ -116,9 +116,10 @@ def ingest_shard(
     ):
         folder = Path(aside, "shard")
         folder.mkdir()
-        reused = (_reused(row, packs) for row in mine() if packs.holds(row))
-        read = contents(corpus, (row for row in mine() if not packs.holds(row)))
-        files = heapq.merge(reused, read, key=lambda file: file.row.position)
+        files = contents(corpus, (row for row in mine() if not packs.holds(row)))
+        if reuse:
+            reused = (_reused(row, packs) for row in mine() if packs.holds(row))
+            files = heapq.merge(reused, files, key=lambda file: file.row.position)
         result = IngestResult()
         sequences = _write_down(
             processes.read(_batches(files)), folder, result, new_pack, lambda done: on_progress(done, total)

@@ -38,7 +38,10 @@ class FileRow:
 
     def as_line(self) -> str:
         """Return the row as a line of `ledger.jsonl`."""
-        return json.dumps(vars(self), ensure_ascii=False) + "\n"
+        return _encoded(vars(self)) + "\n"
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def read_ledger(folder: Path) -> Iterator[FileRow]:

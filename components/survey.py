@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ class SurveyResult:
         num_new: Contents that the champion was not trained on.
         num_gone: Contents that it was trained on, and that are here no more.
         num_shards: Parts to read it in, so that they finish together.
+        shard_files: Files in each of these, duplicates and what cannot be read among them.
         champion: The newest version of the model in the store, 0 for none.
         changed: Whether a training would be of another corpus, or by another recipe, than the champion's.
         sentence: All this for people.
@@ -51,6 +52,7 @@ class SurveyResult:
     num_new: int
     num_gone: int
     num_shards: int
+    shard_files: list[int]
     champion: int
     changed: bool
     sentence: str
@@ -109,10 +111,13 @@ def survey(
         if result.changed:
             with Packs(reuse, place.name) as packs:
                 found.look_up(packs.known(), place.name)
-        result = replace(result, num_shards=num_shards or choose_num_shards(found.seconds))
+        num_shards = num_shards or choose_num_shards(found.seconds)
+        shards = found.shards(num_shards)
+        shard_files = [shards.count(shard) for shard in range(num_shards)]
+        result = replace(result, num_shards=num_shards, shard_files=shard_files)
         folder = Path(aside, "survey")
         folder.mkdir()
-        write_manifest(folder / MANIFEST, found.divided(result.num_shards))
+        write_manifest(folder / MANIFEST, found.lines(shards))
         (folder / SURVEY).write_text(json.dumps(asdict(result), indent=1) + "\n")
         replace_folder(folder, output)
     return result
@@ -164,7 +169,7 @@ class _Found:
                 if row.md5:
                     first, path = self._path_of.setdefault(bytes.fromhex(row.md5), (number, row.file))
                     self.num_bytes += row.bytes if first == number else 0
-                row = replace(row, position=number, same_as="" if first == number else path)
+                row = row._replace(position=number, same_as="" if first == number else path)
                 self._first.append(first)
                 self._seconds.append(0.0 if row.same_as else seconds_to_read(row.bytes))
                 self._groups.append(row.archive)
@@ -179,22 +184,30 @@ class _Found:
             for row in self._rows():
                 pack = packs.get(content_key(row.file, collection, row.md5), "")
                 if pack and not row.same_as:
-                    row = replace(row, pack=pack)
+                    row = row._replace(pack=pack)
                     self._seconds[row.position] = seconds_to_fetch(row.bytes)
                     self._groups[row.position] = pack
                 spool.write(row.as_line())
         self._spool = looked_up
 
-    def divided(self, num_shards: int) -> Iterator[ManifestRow]:
-        """Yield the rows, each with its shard; a duplicate goes with the file that it repeats."""
+    def shards(self, num_shards: int) -> list[int]:
+        """Return each row's shard; a duplicate goes with the file that it repeats."""
         shards = divide(self._seconds, self._groups, num_shards)
-        for row, first in zip(self._rows(), self._first, strict=True):
-            yield replace(row, shard=shards[first])
+        return [shards[first] for first in self._first]
+
+    def lines(self, shards: Sequence[int]) -> Iterator[str]:
+        """Yield the rows as lines, each with its shard; those of shard 0 stand in the file as they are to be."""
+        with self._spool.open() as spool:
+            for line, shard in zip(spool, shards, strict=True):
+                yield _row_in(line)._replace(shard=shard).as_line() if shard else line
 
     def _rows(self) -> Iterator[ManifestRow]:
         with self._spool.open() as spool:
-            for line in spool:
-                yield ManifestRow(**json.loads(line))
+            yield from map(_row_in, spool)
+
+
+def _row_in(line: str) -> ManifestRow:
+    return ManifestRow(**json.loads(line))
 
 
 def _rows(
@@ -257,6 +270,7 @@ def _compared(corpus: str, found: _Found, champion: Champion, recipe: dict[str, 
         num_new=num_new,
         num_gone=num_gone,
         num_shards=1,
+        shard_files=[found.num_rows],
         champion=champion.version,
         changed=not (champion.version and own == champion.fingerprint and recipe == champion.recipe),
         sentence=f"{len(contents):,} files, {sentence}",

@@ -14,9 +14,8 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kakeai.errors import KakeaiError
 from kakeai.storage import bucket_errors
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.jsonl.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(NamedTuple):
     """A file of a corpus.
 
     Attributes:
@@ -57,22 +55,25 @@ class ManifestRow:
 
     def as_line(self) -> str:
         """Return the row as a line of the manifest; a path that is no UTF-8 stays what it is."""
-        row = {name: value for name in _FIELDS if (value := getattr(self, name)) or name in _ALWAYS}
-        return json.dumps(row, separators=(",", ":")) + "\n"
+        row = {
+            name: value for name, value in zip(self._fields, self, strict=True) if value or name in _ALWAYS
+        }
+        return _encoded(row) + "\n"
 
 
-_FIELDS = tuple(field.name for field in fields(ManifestRow))
 _ALWAYS = {"file", "bytes", "md5"}
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
+_GZIP_LEVEL = 1  # checksums do not compress, whatever the level
 
 
-def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write the rows as they come; the same rows give the same bytes."""
+def write_manifest(path: Path, lines: Iterable[str]) -> None:
+    """Write rows, each as its line, as they come; the same rows give the same bytes."""
     with (
         path.open("wb") as file,
-        gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed,
-        io.TextIOWrapper(packed, encoding="ascii") as lines,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="ascii") as text,
     ):
-        lines.writelines(row.as_line() for row in rows)
+        text.writelines(lines)
 
 
 def read_manifest(path: "Path | CloudPath") -> Iterator[ManifestRow]:

@@ -32,9 +32,8 @@ def model():
 def store(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     export(model, folder / "reel" / "4", "reel")
-    write_manifest(
-        folder / "reel" / "4" / MANIFEST, [ManifestRow("a.mid", 1, "00"), ManifestRow("b/c.mid", 1, "11")]
-    )
+    rows = [ManifestRow("a.mid", 1, "00"), ManifestRow("b/c.mid", 1, "11")]
+    write_manifest(folder / "reel" / "4" / MANIFEST, [row.as_line() for row in rows])
     return folder
 
 
