@@ -3,10 +3,10 @@
 import heapq
 from collections.abc import Sequence
 
-# What an object of a bucket costs, as measured (docs/operations.md, "Hours and cost").
-SECONDS_A_FILE = 0.005
+# On a pod of two processors, from the figures in docs/operations.md ("A large corpus").
+SECONDS_A_FILE = 0.003  # to fetch it, of a bucket that takes 30 ms to answer, ten at a time
 SECONDS_A_BYTE = 1e-7
-SECONDS_A_PACKED_BYTE = 1e-7  # of the file; its NoteSequences are three times as long
+SECONDS_A_PACKED_BYTE = 4e-8  # of the file, to fetch its NoteSequences, four times as long, at 100 MB/s
 SECONDS_A_SHARD = 300.0  # a pod takes half a minute to start; it should then have something to do
 MAX_SHARDS = 100  # pods that KFP starts at once
 RUNS_A_SHARD = 8  # so fine are archives cut; each shard that has a run of one opens it anew

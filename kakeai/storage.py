@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # As the storage client has them: how long a bucket is asked that does not answer or says 503, and the wait before it is
 # asked again, which then doubles.
 PATIENCE_SECONDS, FIRST_WAIT_SECONDS = 120.0, 1.0
+UPLOAD_BYTES = 8 * 2**20  # of a file sent at once; the storage client would take 100 MiB into memory
 CONNECTIONS = 10  # that the storage client keeps open, so as many requests at once
 
 
@@ -134,7 +135,8 @@ def put_file(finished: Path, destination: "Path | CloudPath") -> None:
     """Put a file on this machine into a folder or a bucket, where it appears whole or not at all."""
     if not isinstance(destination, Path):
         with bucket_errors(destination):
-            blob = destination.client.client.bucket(destination.bucket).blob(destination.blob)  # type: ignore[attr-defined]
+            bucket = destination.client.client.bucket(destination.bucket)  # type: ignore[attr-defined]
+            blob = bucket.blob(destination.blob, chunk_size=UPLOAD_BYTES)  # type: ignore[attr-defined]
             blob.upload_from_filename(str(finished), retry=_retry())
         return
     destination.parent.mkdir(parents=True, exist_ok=True)
