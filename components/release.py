@@ -90,6 +90,9 @@ def release(
                 champion, False, KEEP, f"version {champion} of {model} has these very weights"
             )
     verdict, sentence = _verdict(decision, champion, model)
+    for taken_out, promotion in model_store.withdrawn(folder, model):
+        if taken_out.get("bundle_sha256") == described["bundle_sha256"]:
+            verdict, sentence = REFUSE, _withdrawal(taken_out, promotion)
     if verdict != RELEASE and not overrule:
         return ReleaseResult(champion, False, verdict, sentence)
     answers = try_out(bundle, model)
@@ -127,6 +130,14 @@ def _verdict(decision: dict[str, Any], champion: int, model: str) -> tuple[str, 
             f"{decision['champion']}; evaluate it again"
         )
     return decision["verdict"], decision["sentence"]
+
+
+def _withdrawal(taken_out: dict[str, Any], promotion: dict[str, Any]) -> str:
+    who, why = promotion.get("promoted_by") or "somebody", promotion.get("promoted_because")
+    return (
+        f"these are the weights of version {taken_out['version']}, which {who} took out of service"
+        f"{f': {why}' if why else ''}; overrule that to release them again"
+    )
 
 
 def _decision(evaluation: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ A version appears whole or not at all and is never changed. Numbers only grow; o
 release did not end.
 """
 
-from kakeai.store.cards import champion, lineage, read_card, versions
+from kakeai.store.cards import champion, lineage, read_card, versions, withdrawn
 from kakeai.store.changes import promote, prune, publish, rollback
 from kakeai.store.layout import CARD, MANIFEST, bundle_path
 from kakeai.store.shelf import OvertakenError
@@ -27,4 +27,5 @@ __all__ = [
     "read_card",
     "rollback",
     "versions",
+    "withdrawn",
 ]

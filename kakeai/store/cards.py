@@ -63,6 +63,21 @@ def lineage(store: "Path | CloudPath", model: str, version: int) -> Iterator[dic
         version = card.get("promoted_from") or card.get("parent") or 0
 
 
+def withdrawn(store: "Path | CloudPath", model: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the cards of versions that were taken out of service for older ones, each with that of the promotion.
+
+    Those count that were withdrawn since the last release of new weights.
+
+    Raises:
+        KakeaiError: A card cannot be read, or a newer Kakeai wrote it.
+    """
+    card = read_card(store, model, champion(store, model))
+    while card.get("promoted_from"):
+        elder = read_card(store, model, card["parent"])
+        yield elder, card
+        card = elder
+
+
 def _parsed(content: bytes, path: "Path | CloudPath") -> dict[str, Any]:
     try:
         card = json.loads(content)

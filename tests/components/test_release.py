@@ -143,6 +143,23 @@ def test_a_decision_about_an_older_champion_is_none(bundled, early, evaluated, t
     assert release(bundled, evaluated("release", champion=1), str(store), "my_model").version == 2
 
 
+def test_weights_that_were_taken_out_of_service_do_not_come_back_by_themselves(
+    bundled, early, evaluated, tmp_path
+):
+    store = tmp_path / "store"
+    release(early, None, str(store), "my_model")
+    release(bundled, None, str(store), "my_model")
+    model_store.rollback(store, "my_model", "Ada", "it rests")
+    evaluation = evaluated("release", champion=3)
+    result = release(bundled, evaluation, str(store), "my_model")
+    assert (result.version, result.is_new, result.verdict) == (3, False, "refuse")
+    assert "the weights of version 2, which Ada took out of service: it rests; overrule" in result.sentence
+    result = release(
+        bundled, evaluation, str(store), "my_model", overrule="Grace", because="the pedal was stuck"
+    )
+    assert (result.version, result.is_new) == (4, True)
+
+
 def test_an_evaluation_of_other_weights_is_refused(bundled, evaluated, tmp_path):
     with pytest.raises(KakeaiError, match=r"is of step 50 and .* of step 60; evaluate the model"):
         release(bundled, evaluated("release", step=50), str(tmp_path / "store"), "my_model")
