@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kfp.dsl import Artifact, Output
 
-from components.archives import MAX_FILE_BYTES, MUSIC_SUFFIXES, UnreadableError, is_archive
+from components.archives import MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, MUSIC_SUFFIXES, UnreadableError, is_archive
 from components.champion import Champion, KnownArchives
 from components.corpus_files import Corpus, CorpusFile
 from components.kubeflow import component
@@ -216,7 +216,7 @@ def _rows(
     files = corpus.files()
     for done, file in enumerate(files):
         on_progress(done, len(files))
-        if is_archive(file.path):
+        if is_archive(file.path) and file.size <= MAX_ARCHIVE_BYTES:  # else it is not even brought here
             yield from known.members(file.path, file.generation) or _members(corpus, file)
         else:
             yield _row(corpus, file)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components import contents as contents_module
 from components import packs
+from components import survey as survey_module
 from components.convert import convert
 from components.ingest import ingest, ingest_shard
 from components.ledger import read_ledger
@@ -215,6 +217,25 @@ def test_a_day_pays_for_its_own_files_alone(bucket, tmp_path, out):
     for path in (tmp_path / "anew").iterdir():
         if path.name != "ingest.json":
             assert (tmp_path / "2" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_what_is_too_large_is_never_fetched(bucket, tmp_path, out, monkeypatch):
+    for module in (survey_module, contents_module):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", 200)
+    monkeypatch.setattr(survey_module, "MAX_ARCHIVE_BYTES", 200)
+    corpus = bucket.folder()
+    for name, content in {"a.mid": tune(60), "b.mid": bytes(201), "c.zip": bytes(201)}.items():
+        bucket.put(f"{corpus}/{name}", content)
+    before = len(bucket.calls)
+    survey(corpus, out)
+    ingest_shard(out, tmp_path / "ingested", 0, 1)
+    assert sum(call.downloads for call in bucket.calls[before:]) == 1
+    verdicts = {row.file: (row.verdict, row.reason[:23]) for row in read_ledger(tmp_path / "ingested")}
+    assert verdicts == {
+        "a.mid": ("read", ""),
+        "b.mid": ("rejected", "201 bytes are too many "),
+        "c.zip": ("rejected", "201 bytes are too many "),
+    }
 
 
 def test_packs_may_go_or_be_of_an_older_reader(tmp_path, monkeypatch):
