@@ -1,0 +1,75 @@
+"""The worked examples of docs/architecture.md work."""
+
+import asyncio
+import re
+import textwrap
+
+import httpx
+import note_seq
+import numpy as np
+import pytest
+from documentation import ROOT
+from fastapi import FastAPI
+
+from kakeai.model import configs
+from kakeai.model.configs import Config, config_named
+from kakeai.model.encodings import encoding_of
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+WALTZ = [48, -2, -2, -2, 60, -2, -2, -2, 64, -2, -2, -2] * 4
+
+
+def examples(title):
+    """The pieces of Python in a section."""
+    section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    return [textwrap.dedent(block) for block in re.findall(r" *```python\n(.*?) *```", section, re.S)]
+
+
+def test_the_new_stage_counts(trained, tmp_path):
+    (written,) = examples("A new stage")
+    plain, component = written.split("@component\n")
+    compile(component, "count.py", "exec")
+    names = {}
+    exec(plain, names)
+    (dataset,) = {path.parent for path in trained.work.rglob("training.tfrecord")}
+    assert names["count"](dataset) > 1000
+
+
+def test_the_new_configuration_is_one_row(monkeypatch):
+    row, test = examples("A new configuration")
+    waltz = eval(row.strip(), {"Config": Config})
+    monkeypatch.setitem(configs.CONFIGS, waltz.name, waltz)
+    names = {
+        "np": np,
+        "note_seq": note_seq,
+        "encoding_of": encoding_of,
+        "config_named": config_named,
+        "WALTZ": WALTZ,
+    }
+    exec(test, names)
+    names["test_its_repeats_are_bars_of_three_quarters"]()
+    monkeypatch.setitem(configs.CONFIGS, waltz.name, Config(waltz.name, "in four", "lookback"))
+    with pytest.raises(AssertionError):
+        names["test_its_repeats_are_bars_of_three_quarters"]()
+
+
+def test_the_new_route_answers():
+    (written,) = examples("A new route")
+    names = {}
+    exec(written, names)
+    app = FastAPI()
+    app.include_router(names["router"])
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+            return (await client.get("/v1/tempo")).json()
+
+    assert asyncio.run(ask()) == {"qpm": 120.0}
+
+
+def test_every_module_that_the_page_names_is_there():
+    named = set(re.findall(r"`((?:kakeai|components|pipelines|serving|cli|tests|k8s)/[\w./-]+)`", PAGE))
+    invented = {"components/count.py", "tests/components/test_count.py", "tests/model/test_waltz.py"}
+    invented |= {"serving/gateway/routes/tempo.py", "tests/serving/gateway/test_gateway_tempo.py"}
+    assert len(named - invented) > 20
+    assert [name for name in sorted(named - invented) if not (ROOT / name).exists()] == []
