@@ -1,74 +1,59 @@
-"""`kakeai pipeline`: the whole way at once."""
+"""`kakeai pipeline`: the whole way at once, here or on Kubeflow."""
 
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import schedule
+from cli.kubeflow import Deployment, Image, deployment, endpoint, places, training_pod
+from cli.option_groups import with_options
 from cli.progress import console, show_stage, stage_bar
-from cli.rules import (
-    MAGENTA,
-    ConfigName,
-    GapBars,
-    MaxSteps,
-    MinBars,
-    MinUniquePitches,
-    PolyphonyRule,
-    Transpose,
-)
-from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
-from kakeai.model.learning_curve import PATIENCE
+from cli.recipe import recipe
+from cli.training import Gpus
+
+if TYPE_CHECKING:
+    from pipelines.endpoint import Endpoint
 
 app = typer.Typer(help="All seven stages as one Kubeflow pipeline.", no_args_is_help=True)
+app.add_typer(schedule.app, name="schedule")
 
 
 @app.command("run")
+@with_options(recipe=recipe)
 def run(
     corpus: Annotated[str, typer.Option(help="Folder (searched through), .zip or .tar of MIDI files.")],
     store: Annotated[str, typer.Option(help="The model store to release into.")],
-    config: ConfigName = "lookback_rnn",
-    hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
-    num_training_steps: Annotated[int, typer.Option(help="Training steps in all.")] = 1000,
-    eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
-    min_bars: MinBars = MAGENTA.min_bars,
-    max_steps: MaxSteps = MAGENTA.max_steps,
-    min_unique_pitches: MinUniquePitches = MAGENTA.min_unique_pitches,
-    gap_bars: GapBars = MAGENTA.gap_bars,
-    polyphony: PolyphonyRule = MAGENTA.polyphony,
-    transpose: Transpose = "",
-    seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
-    warm_start: WarmStart = "",
-    early_stopping: EarlyStopping = PATIENCE,
-    mixed_precision: MixedPrecision = "",
-    gpus: Gpus = 0,
+    recipe: dict[str, Any],
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
     num_shards: Annotated[
-        int | None, typer.Option(help="Parts to read the corpus in; as many as pay by default.")
-    ] = None,
+        int, typer.Option(help="Parts to read the corpus in; 0 for as many as pay.", min=0)
+    ] = 0,
+    min_new: Annotated[
+        int, typer.Option(help="Train only when so many new pieces came in since the last release.", min=0)
+    ] = 0,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
+    ] = False,
+    gpus: Gpus = 0,
     work: Annotated[Path, typer.Option(help="Folder for what the stages hand on.")] = Path("work"),
 ) -> None:
-    """Run the pipeline on this machine; a stage whose inputs did not change is not run again.
+    """Run the pipeline on this machine; with nothing new since the last release it ends in seconds.
+
+    It ends with status 3 where the new model is not good enough to be released.
 
     Example: kakeai pipeline run --corpus my-midi --store store --config attention_rnn
     """
     from cli.reasons import show_losses
-    from components.convert import semitones
     from components.melody_ledger import Loss
-    from kakeai.model.configs import config_named
-    from kakeai.music.extraction import Extraction
+    from components.outcome import UNCHANGED
     from pipelines.here import StageNews, run_here
 
-    # Refuse what is bad now, not after minutes.
-    config_named(config, hparams)
-    semitones(transpose)
-    rules = Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
-    ran: set[str] = set()
     with stage_bar() as bar:
 
         def show(news: StageNews) -> None:
             if news.finished:
-                ran.add(news.stage)
                 bar.remove(news.stage)
                 show_stage(news.stage, news.figures)
                 dropped = news.figures.get("dropped", {})
@@ -81,32 +66,31 @@ def run(
             store,
             work,
             show,
-            num_shards,
             model,
-            warm_start,
-            config=config,
-            hparams=hparams,
-            num_training_steps=num_training_steps,
-            eval_ratio=eval_ratio,
-            extraction=asdict(rules),
-            transpose=transpose,
-            seed=seed,
-            early_stopping=early_stopping,
-            mixed_precision=mixed_precision,
+            num_shards=num_shards,
+            min_new=min_new,
+            allow_shrink=allow_shrink,
             gpus=gpus,
+            **recipe,
         )
-    if "train" not in ran:
-        console.print("nothing was retrained: corpus and parameters are unchanged")
-    new = "new in" if result.is_new else "already in"
-    console.print(f"version {result.version} of {model} is {new} {store}")
-    console.print(f"report  {_shown(result.report)}", soft_wrap=True)
-    console.print(f"bundle  {_shown(result.bundle)}", soft_wrap=True)
+    told = result.outcome
+    if told.outcome != UNCHANGED:  # then the survey's own line has said it
+        console.print(f"[bold]{told.outcome}[/]: ", end="")
+        console.print(told.sentence, markup=False, soft_wrap=True)
+    if told.version:
+        console.print(f"version {told.version} of {model} is the newest in {store}", soft_wrap=True)
+    if result.report:
+        console.print(f"report  {_shown(result.report)}", soft_wrap=True)
+    if result.bundle:
+        console.print(f"bundle  {_shown(result.bundle)}", soft_wrap=True)
     console.print(f"curves  kakeai tensorboard {_shown(result.checkpoints)}", soft_wrap=True)
+    raise typer.Exit(told.exit_status)
 
 
 @app.command("compile")
 def compile_(
     output: Annotated[Path, typer.Argument(help="YAML file to write.")] = Path("kakeai.yaml"),
+    image: Image = "",
 ) -> None:
     """Write the pipeline as the YAML that Kubeflow runs.
 
@@ -114,8 +98,37 @@ def compile_(
     """
     from pipelines.dag import compile_pipeline
 
-    compile_pipeline(output)
+    compile_pipeline(output, image)
     console.print(f"wrote {output}")
+
+
+@app.command("submit")
+@with_options(recipe=recipe, places=places, pod=training_pod, deployment=deployment, endpoint=endpoint)
+def submit(
+    recipe: dict[str, Any],
+    places: dict[str, Any],
+    pod: dict[str, Any],
+    deployment: Deployment,
+    endpoint: "Endpoint",
+) -> None:
+    """Run the pipeline on Kubeflow, once.
+
+    Example: kakeai pipeline submit --endpoint http://localhost:8888 --corpus gs://my-kakeai/corpus
+    --store gs://my-kakeai/store --work gs://my-kakeai/work
+    """
+    from pipelines.dag import compiled
+    from pipelines.schedule import submit as start
+
+    name = f"{places['model']} {datetime.now(UTC).isoformat(timespec='seconds')}"
+    run_id = start(
+        endpoint,
+        compiled(deployment.image),
+        {**places, **recipe, **pod},
+        name,
+        deployment.service_account,
+        deployment.pipeline_root,
+    )
+    console.print(f"run {run_id} of {places['model']} is submitted to {endpoint.address}", soft_wrap=True)
 
 
 def _shown(path: Path) -> Path:

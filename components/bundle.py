@@ -76,13 +76,13 @@ def bundle(
 
 
 @component
-def bundle_component(run: Input[Artifact], model: str, bundled: Output[Artifact]):  # noqa: ANN201  KFP reads it
+def bundle_component(run: Input[Artifact], model: str, work: str, bundled: Output[Artifact]):  # noqa: ANN201  KFP reads it
     """Pack the run's best checkpoint as MODEL.mag, MODEL.hparams and a SavedModel."""
     from pathlib import Path
 
     from components.bundle import bundle
     from components.stage import stage
 
-    with stage("bundle") as running:
+    with stage("bundle", work) as running:
         result = bundle(Path(run.path), Path(bundled.path), model)
         running.figures.update(step=result.step, bundle=result.bundle.name)

@@ -227,6 +227,7 @@ def convert_component(  # noqa: ANN201  KFP reads the signature
     eval_ratio: float,
     extraction: dict,
     transpose: str,
+    work: str,
     dataset: Output[Dataset],
     metrics: Output[Metrics],
 ):
@@ -239,7 +240,7 @@ def convert_component(  # noqa: ANN201  KFP reads the signature
     from components.stage import stage
     from kakeai.music.extraction import Extraction
 
-    with stage("convert") as running:
+    with stage("convert", work) as running:
         shards = [Path(artifact.path) for artifact in note_sequences]
         rules = Extraction.from_dict(extraction)
         result = convert(shards, Path(dataset.path), config, eval_ratio, rules, transpose, running.progress)

@@ -236,10 +236,11 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
     store: str,
     model: str,
     champion: int,
+    manifest: str,
+    work: str,
     evaluation: Output[Artifact],
     report: Output[HTML],
     metrics: Output[Metrics],
-    manifest: Input[Artifact] = None,  # type: ignore[assignment]  KFP's way to say that it may be missing
 ):
     """Measure the run's best weights beside the champion's (version 0: none) and decide on their release.
 
@@ -250,9 +251,10 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
 
     from components.evaluate import METRICS_TOLD, REPORT, evaluate
     from components.kubeflow import log_metrics
+    from components.manifests import manifest_at_hand
     from components.stage import stage
 
-    with stage("evaluate") as running:
+    with stage("evaluate", work) as running, manifest_at_hand(manifest) as surveyed:
         folder = Path(evaluation.path)
         figures = evaluate(
             Path(dataset.path),
@@ -261,7 +263,7 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
             store=store,
             model=model,
             champion=champion,
-            surveyed=Path(manifest.path) if manifest else None,
+            surveyed=surveyed,
             on_progress=running.progress,
         )
         shutil.copyfile(folder / REPORT, report.path)

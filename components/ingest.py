@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kfp.dsl import Artifact, Input, Output
+from kfp.dsl import Artifact, Output
 
 from components.contents import Content, contents
 from components.corpus_files import Corpus, as_text
@@ -215,19 +215,20 @@ def _judged(file: Content, reading: FileReading | None) -> tuple[FileRow, list[s
 
 
 @component
-def ingest_component(
-    manifest: Input[Artifact], shard: int, reuse: str, note_sequences: Output[Artifact]
-) -> NamedTuple("IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]):  # type: ignore
-    """Read one shard of a corpus; `reuse` is where results of earlier runs are kept, empty for nowhere."""
+def ingest_component(manifest: str, shard: int, work: str, note_sequences: Output[Artifact]) -> NamedTuple(
+    "IngestCounts", [("num_files", int), ("num_sequences", int), ("num_rejected", int)]
+):  # type: ignore
+    """Read one shard of a corpus, by a manifest that survey kept."""
     from dataclasses import asdict
     from pathlib import Path
 
     from components.ingest import ingest_shard
+    from components.manifests import manifest_at_hand, reuse_folder
     from components.stage import stage
 
-    with stage("ingest") as running:
+    with stage("ingest", work) as running, manifest_at_hand(manifest) as folder:
         result = ingest_shard(
-            Path(manifest.path), Path(note_sequences.path), shard, None, reuse, running.progress
+            folder, Path(note_sequences.path), shard, None, reuse_folder(work), running.progress
         )
         note_sequences.metadata.update(asdict(result))
         running.figures.update(

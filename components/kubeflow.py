@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp import dsl
 
-IMAGE = os.environ.get("KAKEAI_PIPELINE_IMAGE", "kakeai/pipeline:0.1.0")
+IMAGE = "kakeai/pipeline:0.1.0"  # `pipelines.dag.compile_pipeline` puts another in its place
 
 
 def component(function: Callable[..., Any]) -> Any:  # noqa: ANN401  a component, or the function itself

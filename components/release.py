@@ -230,43 +230,40 @@ def _read_json(path: Path) -> dict:
 def release_component(  # noqa: ANN201  KFP reads the signature
     bundled: Input[Artifact],
     evaluation: Input[Artifact],
+    manifest: str,
+    recipe: dict,
     store: str,
     model: str,
+    work: str,
     released: Output[Artifact],
-    manifest: Input[Artifact] = None,  # pyright: ignore[reportArgumentType]  KFP's way to say that it may be missing
-    recipe: dict = {},  # noqa: B006  KFP wants a literal
-    overrule: str = "",
-    because: str = "",
 ):
     """Release the SavedModel into the store, under the next version number, if its evaluation says so."""
     import json
     from pathlib import Path
 
-    from components.release import release
+    from components.evaluate import METRICS, REPORT
+    from components.manifests import manifest_at_hand
+    from components.outcome import KEPT, REFUSED, RELEASED, Outcome, keep_report, write_outcome
+    from components.release import KEEP, REFUSE, RELEASE, release
     from components.stage import stage
+    from kakeai.errors import ExitStatus
+    from kakeai.manifest import MANIFEST
 
-    with stage("release") as running:
-        result = release(
-            Path(bundled.path),
-            Path(evaluation.path),
-            store,
+    with stage("release", work) as running, manifest_at_hand(manifest) as folder:
+        evaluated = Path(evaluation.path)
+        result = release(Path(bundled.path), evaluated, store, model, folder / MANIFEST, recipe)
+        told = {"version": result.version, "verdict": result.verdict, "sentence": result.sentence}
+        running.figures.update(model=model, version=result.version, new=result.is_new, verdict=result.verdict)
+        Path(released.path).write_text(json.dumps({**told, "new": result.is_new}))
+        outcome = Outcome(
+            {RELEASE: RELEASED, REFUSE: REFUSED, KEEP: KEPT}[result.verdict],
+            result.sentence,
+            "release",
             model,
-            Path(manifest.path, "manifest.jsonl.gz") if manifest else None,
-            recipe,
-            overrule,
-            because,
+            result.version,
+            json.loads((evaluated / METRICS).read_text()),
+            keep_report(work, (evaluated / REPORT).read_bytes()),
+            bundled.uri,
+            ExitStatus.REFUSED if result.verdict == REFUSE else ExitStatus.DONE,
         )
-        running.figures.update(
-            model=model,
-            version=result.version,
-            new=result.is_new,
-            verdict=result.verdict,
-            sentence=result.sentence,
-        )
-        described = {
-            "version": result.version,
-            "new": result.is_new,
-            "verdict": result.verdict,
-            "sentence": result.sentence,
-        }
-        Path(released.path).write_text(json.dumps(described))
+        write_outcome(work, outcome)

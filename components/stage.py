@@ -8,9 +8,10 @@ KAKEAI_ERROR    one sentence that says what to do
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from components.outcome import FAILED, Outcome, write_outcome
 from kakeai.errors import KakeaiError
 
 PROGRESS, FINISHED, REFUSED = "KAKEAI_PROGRESS ", "KAKEAI_STAGE ", "KAKEAI_ERROR "
@@ -44,8 +45,8 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[Stage]:
-    """Run a stage inside its container or process.
+def stage(name: str, work: str) -> Iterator[Stage]:
+    """Run a stage inside its container or process; `work` is where the run's outcome is written down.
 
     What the user can put right ends the process with its sentence and exit status, not with a traceback.
     """
@@ -54,6 +55,8 @@ def stage(name: str) -> Iterator[Stage]:
         yield running
     except KakeaiError as error:
         print(f"{REFUSED}{error}", flush=True)
+        with suppress(KakeaiError, OSError):  # where the outcome cannot be written, the log has it
+            write_outcome(work, Outcome(FAILED, str(error), name, exit_status=error.exit_status))
         raise SystemExit(error.exit_status) from None
     running.finish()
 

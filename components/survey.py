@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kfp.dsl import Artifact, Output
+from kfp.dsl import Metrics, Output
 
 from components.archives import MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, MUSIC_SUFFIXES, UnreadableError, is_archive
 from components.champion import Champion, KnownArchives
@@ -67,6 +67,7 @@ def survey(
     allow_shrink: bool = False,
     num_shards: int | None = None,
     reuse: str = "",
+    min_new: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SurveyResult:
     """List a corpus once, compare it with the one that the model in service was trained on, and divide it.
@@ -85,6 +86,7 @@ def survey(
         allow_shrink: Take also a corpus that has lost more than half of what the champion was trained on.
         num_shards: Parts to divide it into; by default as many as pay.
         reuse: Where `ingest_shard` keeps what was read; files of which it has the results count as quickly read.
+        min_new: With fewer new contents than that, a corpus counts as unchanged, unless the recipe has changed.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -102,7 +104,7 @@ def survey(
         found.note_down(_rows(place, champion.archives(), on_progress))
         if not found.num_rows:
             raise KakeaiError(f"{corpus} has no music: no {', '.join(MUSIC_SUFFIXES)} file and no archive")
-        result = _compared(str(place), found, champion, recipe)
+        result = _compared(str(place), found, champion, recipe, min_new)
         if result.num_gone > MOST_GONE * len(champion.contents) and not allow_shrink:
             raise KakeaiError(
                 f"{corpus} has lost {result.num_gone:,} of the {len(champion.contents):,} files that version "
@@ -249,14 +251,19 @@ def _measured(read: Callable[[], bytes]) -> tuple[int, str]:
     return len(content), hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _compared(corpus: str, found: _Found, champion: Champion, recipe: dict[str, Any] | None) -> SurveyResult:
+def _compared(
+    corpus: str, found: _Found, champion: Champion, recipe: dict[str, Any] | None, min_new: int
+) -> SurveyResult:
     contents = found.contents
     own = fingerprint(contents)
     num_new, num_gone = len(contents - champion.contents), len(champion.contents - contents)
+    too_few = bool(champion.version) and recipe == champion.recipe and num_new < min_new
     if not champion.version:
         sentence = "for a first model"
     elif own != champion.fingerprint:
         sentence = f"{num_new:,} of them new and {num_gone:,} gone since version {champion.version}"
+        if too_few:
+            sentence += f", fewer new ones than the {min_new:,} that are waited for"
     elif recipe != champion.recipe:
         sentence = f"those of version {champion.version}, which was made by another recipe"
     else:
@@ -272,7 +279,9 @@ def _compared(corpus: str, found: _Found, champion: Champion, recipe: dict[str, 
         num_shards=1,
         shard_files=[found.num_rows],
         champion=champion.version,
-        changed=not (champion.version and own == champion.fingerprint and recipe == champion.recipe),
+        changed=not (
+            too_few or (champion.version and own == champion.fingerprint and recipe == champion.recipe)
+        ),
         sentence=f"{len(contents):,} files, {sentence}",
     )
 
@@ -282,37 +291,81 @@ def survey_component(
     corpus: str,
     store: str,
     model: str,
-    recipe: dict,
-    allow_shrink: bool,
+    work: str,
+    config: str,
+    hparams: str,
+    num_training_steps: int,
+    eval_ratio: float,
+    extraction: dict,
+    transpose: str,
+    seed: int,
+    warm_start: str,
+    early_stopping: int,
+    mixed_precision: str,
     num_shards: int,
-    manifest: Output[Artifact],
-    reuse: str = "",
+    min_new: int,
+    allow_shrink: bool,
+    metrics: Output[Metrics],
 ) -> NamedTuple(  # type: ignore
     "Survey",
-    [("shards", list), ("num_shards", int), ("champion", int), ("changed", bool), ("fingerprint", str)],
+    [
+        ("changed", bool),
+        ("manifest", str),
+        ("shards", list),
+        ("champion", int),
+        ("recipe", dict),
+        ("start", str),
+        ("start_fingerprint", str),
+    ],
 ):
-    """List the corpus and compare it with the champion's; `num_shards` 0 chooses."""
+    """List the corpus and compare it, and what makes a model of it, with the champion's; `num_shards` 0 chooses.
+
+    `manifest` is kept in `work`; `start` is the bundle to begin with, the champion's where `warm_start` says so.
+    """
+    import tempfile
     from dataclasses import asdict
     from pathlib import Path
 
+    from components.kubeflow import log_metrics
+    from components.manifests import keep_manifest, reuse_folder
+    from components.outcome import UNCHANGED, Outcome, write_outcome
     from components.stage import stage
     from components.survey import survey
+    from kakeai.model.warm_start import start_of
 
-    with stage("survey") as running:
+    recipe = {
+        "config": config,
+        "hparams": hparams,
+        "num_training_steps": num_training_steps,
+        "eval_ratio": eval_ratio,
+        "extraction": extraction,
+        "transpose": transpose,
+        "seed": seed,
+        "warm_start": warm_start,
+        "early_stopping": early_stopping,
+        "mixed_precision": mixed_precision,
+    }
+    with stage("survey", work) as running, tempfile.TemporaryDirectory(prefix="kakeai-") as aside:
+        folder = Path(aside, "survey")
         result = survey(
             corpus,
-            Path(manifest.path),
+            folder,
             store,
             model,
             recipe,
             allow_shrink,
             num_shards or None,
-            reuse,
+            reuse_folder(work),
+            min_new,
             running.progress,
         )
-        manifest.metadata.update(asdict(result))
+        start, start_fingerprint = start_of(warm_start, store, model, result.champion)
+        log_metrics(metrics, asdict(result))
         running.figures.update(
             files=result.num_files, new=result.num_new, gone=result.num_gone, sentence=result.sentence
         )
+        if not result.changed:
+            write_outcome(work, Outcome(UNCHANGED, result.sentence, "survey", model, result.champion))
+        kept = keep_manifest(folder, result.corpus, work)
     shards = list(range(result.num_shards))
-    return (shards, result.num_shards, result.champion, result.changed, result.fingerprint)
+    return (result.changed, kept, shards, result.champion, recipe, start, start_fingerprint)

@@ -195,11 +195,11 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     early_stopping: int,
     mixed_precision: str,
     gpus: int,
-    checkpoints: str,
+    work: str,
     run: Output[Model],
     metrics: Output[Metrics],
 ):
-    """Train; `checkpoints` outlasts a killed run, so that the next one goes on from there."""
+    """Train, with checkpoints in `work`, from where the next attempt of a killed one goes on."""
     import hashlib
     from pathlib import Path
 
@@ -210,11 +210,11 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     from kakeai.model import run as training_run
     from kakeai.storage import location
 
-    with stage("train") as running, sigterm_interrupts():
+    with stage("train", work) as running, sigterm_interrupts():
         described = Path(dataset.path, "dataset.json").read_bytes()
         parameters = f"|{config}|{hparams}|{seed}|{warm_start_fingerprint}|{mixed_precision}"
         identity = hashlib.sha256(described + parameters.encode()).hexdigest()[:16]
-        run_dir = location(checkpoints) / f"{config}-{identity}"
+        run_dir = location(work) / "checkpoints" / f"{config}-{identity}"
         result = train(
             Path(dataset.path),
             run_dir,

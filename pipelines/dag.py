@@ -1,34 +1,114 @@
-"""The six stages as one Kubeflow pipeline."""
+"""The seven stages as one Kubeflow pipeline."""
 
 # KFP changes the signatures of what it decorates.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
+import tempfile
 from dataclasses import asdict
+from itertools import dropwhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import yaml
 from kfp import compiler, dsl
-from kfp.dsl import Artifact, Model
 
 from components.bundle import bundle_component
 from components.convert import convert_component
 from components.evaluate import evaluate_component
-from components.ingest_corpus import ingest_component
+from components.ingest import ingest_component
+from components.kubeflow import IMAGE
+from components.notify import notify_component
 from components.release import release_component
+from components.survey import survey_component
 from components.train import train_component
 from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
+from pipelines.pods import GPU_NODES, GPU_TOLERATIONS, give_gpus, give_pod, give_webhook
 
 MAGENTA = asdict(Extraction())  # its rules
 
 
-class Outputs(NamedTuple):
-    """What a run leaves: the report, the training run, the bundle, and which version was released."""
+@dsl.pipeline(
+    name="retrain", description="From a corpus that has changed to a decision, and perhaps a release."
+)
+def retrain_pipeline(
+    changed: bool,
+    manifest: str,
+    shards: list,
+    champion: int,
+    recipe: dict,
+    store: str,
+    work: str,
+    model: str,
+    config: str,
+    hparams: str,
+    num_training_steps: int,
+    eval_ratio: float,
+    extraction: dict,
+    transpose: str,
+    seed: int,
+    warm_start: str,
+    warm_start_fingerprint: str,
+    early_stopping: int,
+    mixed_precision: str,
+    gpus: int,
+    training_nodes: dict,
+    training_tolerations: list,
+) -> None:
+    """Ingest, convert, train, evaluate, bundle, release; or nothing, if nothing changed.
 
-    evaluation: Artifact
-    run: Model
-    bundled: Artifact
-    released: Artifact
+    A pipeline of its own, because kfp.local can tell `changed` in a condition only where it is a pipeline's
+    parameter.
+    """
+    with dsl.If(changed == True, name="changed"):  # noqa: E712  KFP's
+        with dsl.ParallelFor(items=shards, name="shards") as shard:
+            ingested = give_pod(ingest_component(manifest=manifest, shard=shard, work=work), "ingest")
+        converted = convert_component(
+            note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
+            config=config,
+            eval_ratio=eval_ratio,
+            extraction=extraction,
+            transpose=transpose,
+            work=work,
+        )
+        dataset = give_pod(converted, "convert").outputs["dataset"]
+        trained = train_component(
+            dataset=dataset,
+            config=config,
+            hparams=hparams,
+            num_training_steps=num_training_steps,
+            seed=seed,
+            warm_start=warm_start,
+            warm_start_fingerprint=warm_start_fingerprint,
+            early_stopping=early_stopping,
+            mixed_precision=mixed_precision,
+            gpus=gpus,
+            work=work,
+        )
+        run = give_pod(trained, "train").outputs["run"]
+        give_gpus(trained, gpus, training_nodes, training_tolerations)
+        evaluated = evaluate_component(
+            dataset=dataset,
+            run=run,
+            store=store,
+            model=model,
+            champion=champion,
+            manifest=manifest,
+            work=work,
+        )
+        give_pod(evaluated, "evaluate")
+        bundled = give_pod(bundle_component(run=run, model=model, work=work), "bundle")
+        released = release_component(
+            bundled=bundled.outputs["bundled"],
+            evaluation=evaluated.outputs["evaluation"],
+            manifest=manifest,
+            recipe=recipe,
+            store=store,
+            model=model,
+            work=work,
+        )
+        # The store may have changed since; the stage itself sees whether there is anything to release.
+        give_pod(released, "release").set_caching_options(False)
 
 
 @dsl.pipeline(
@@ -37,10 +117,7 @@ class Outputs(NamedTuple):
 def kakeai_pipeline(
     corpus: str,
     store: str,
-    checkpoints: str,
-    corpus_fingerprint: str = "",
-    shards: list[int] = [0],  # noqa: B006  KFP wants a literal
-    num_shards: int = 1,
+    work: str,
     model: str = "kakeai",
     config: str = "lookback_rnn",
     hparams: str = "",
@@ -50,20 +127,21 @@ def kakeai_pipeline(
     transpose: str = "",
     seed: int = 0,
     warm_start: str = "",
-    warm_start_fingerprint: str = "",
     early_stopping: int = PATIENCE,
     mixed_precision: str = "",
-    gpus: int = 0,
-) -> Outputs:
-    """Ingest, convert, train, evaluate, bundle, release.
+    num_shards: int = 0,
+    min_new: int = 0,
+    allow_shrink: bool = False,
+    gpus: int = 1,
+    training_nodes: dict = GPU_NODES,
+    training_tolerations: list = GPU_TOLERATIONS,
+) -> None:
+    """Survey, and all the others if something changed; in the end, whatever happened, notify.
 
     Args:
         corpus: Folder of MIDI files, local or gs://.
         store: The model store, local or gs://.
-        checkpoints: Folder that outlasts a run, so that a killed training goes on.
-        corpus_fingerprint: Changes when the corpus does, so that earlier results are then not reused.
-        shards: The numbers below `num_shards`, one ingest task for each.
-        num_shards: Parts that the corpus is read in.
+        work: Folder that outlasts runs, local or gs://: checkpoints, manifests, what was read, outcomes, reports.
         model: Name to release under.
         config: One of Magenta's MelodyRNN configurations.
         hparams: Changes to its hyperparameters, in Magenta's syntax.
@@ -72,60 +150,84 @@ def kakeai_pipeline(
         extraction: Changes to the rules by which melodies are found, such as {"min_bars": 4, "polyphony": "top"}.
         transpose: Semitones by which to add copies of each training melody, such as -5..6.
         seed: Of weights, dropout and order.
-        warm_start: Bundle (`.mag`) whose weights training begins with; empty for none.
-        warm_start_fingerprint: Changes when that bundle does, so that earlier results are then not reused.
+        warm_start: Begin with the weights of a bundle (`.mag`), of a version in a store (STORE/MODEL/VERSION) or of
+            the store's newest, "champion"; empty for none.
         early_stopping: Evaluations without a lower held-out loss after which training ends; 0 for never.
         mixed_precision: What products are computed in, bfloat16 or float16; empty for float32.
-        gpus: How many of a machine share each batch; 0 for all.
+        num_shards: Parts that the corpus is read in; 0 for as many as pay.
+        min_new: Train only when so many new pieces came in since the newest release, or the recipe changed.
+        allow_shrink: Take a corpus that has lost more than half of what the champion was trained on.
+        gpus: Of the training's pod; 0 trains on processors. On a machine without Kubernetes, 0 is all there are.
+        training_nodes: Labels of the nodes that training may run on.
+        training_tolerations: Of its pod, as Kubernetes writes them.
     """
-    with dsl.ParallelFor(items=shards, name="shards") as shard:
-        ingested = ingest_component(
-            corpus=corpus, shard=shard, num_shards=num_shards, corpus_fingerprint=corpus_fingerprint
+    notified = give_pod(notify_component(work=work), "notify")
+    notified.set_caching_options(False)
+    give_webhook(notified)
+    with dsl.ExitHandler(notified, name="retraining"):
+        surveyed = survey_component(
+            corpus=corpus,
+            store=store,
+            model=model,
+            work=work,
+            config=config,
+            hparams=hparams,
+            num_training_steps=num_training_steps,
+            eval_ratio=eval_ratio,
+            extraction=extraction,
+            transpose=transpose,
+            seed=seed,
+            warm_start=warm_start,
+            early_stopping=early_stopping,
+            mixed_precision=mixed_precision,
+            num_shards=num_shards,
+            min_new=min_new,
+            allow_shrink=allow_shrink,
         )
-    converted = convert_component(
-        note_sequences=dsl.Collected(ingested.outputs["note_sequences"]),
-        config=config,
-        eval_ratio=eval_ratio,
-        extraction=extraction,
-        transpose=transpose,
-    )
-    trained = train_component(
-        dataset=converted.outputs["dataset"],
-        config=config,
-        hparams=hparams,
-        num_training_steps=num_training_steps,
-        seed=seed,
-        warm_start=warm_start,
-        warm_start_fingerprint=warm_start_fingerprint,
-        early_stopping=early_stopping,
-        mixed_precision=mixed_precision,
-        gpus=gpus,
-        checkpoints=checkpoints,
-    )
-    evaluated = evaluate_component(
-        dataset=converted.outputs["dataset"],
-        run=trained.outputs["run"],
-        store=store,
-        model=model,
-        champion=0,
-    )
-    bundled = bundle_component(run=trained.outputs["run"], model=model)
-    released = release_component(
-        bundled=bundled.outputs["bundled"],
-        evaluation=evaluated.outputs["evaluation"],
-        store=store,
-        model=model,
-    )
-    # The store may have changed since; the stage itself sees whether there is anything to release.
-    released.set_caching_options(False)
-    return Outputs(
-        evaluated.outputs["evaluation"],
-        trained.outputs["run"],
-        bundled.outputs["bundled"],
-        released.outputs["released"],
-    )
+        give_pod(surveyed, "survey").set_caching_options(False)  # a bucket's name says nothing of its content
+        retrain_pipeline(
+            changed=surveyed.outputs["changed"],
+            manifest=surveyed.outputs["manifest"],
+            shards=surveyed.outputs["shards"],
+            champion=surveyed.outputs["champion"],
+            recipe=surveyed.outputs["recipe"],
+            warm_start=surveyed.outputs["start"],
+            warm_start_fingerprint=surveyed.outputs["start_fingerprint"],
+            store=store,
+            work=work,
+            model=model,
+            config=config,
+            hparams=hparams,
+            num_training_steps=num_training_steps,
+            eval_ratio=eval_ratio,
+            extraction=extraction,
+            transpose=transpose,
+            seed=seed,
+            early_stopping=early_stopping,
+            mixed_precision=mixed_precision,
+            gpus=gpus,
+            training_nodes=training_nodes,
+            training_tolerations=training_tolerations,
+        )
 
 
-def compile_pipeline(path: Path) -> None:
-    """Write the pipeline as the YAML that Kubeflow runs."""
+def compile_pipeline(path: Path, image: str = "") -> None:
+    """Write the pipeline as the YAML that Kubeflow runs, its stages in `image` if one is given.
+
+    The same pipeline gives the same bytes.
+    """
     compiler.Compiler().compile(kakeai_pipeline, str(path))
+    # KFP's comments at the head tell the parameters in an order of chance.
+    text = "".join(dropwhile(lambda line: line.startswith("#"), path.read_text().splitlines(keepends=True)))
+    if image:
+        text = text.replace(f"image: {IMAGE}\n", f"image: {image}\n")
+    path.write_text("# Made by kakeai pipeline compile; the code is pipelines/dag.py.\n" + text)
+
+
+def compiled(image: str = "") -> dict[str, Any]:
+    """Return the pipeline as Kubeflow's API takes it, its stages in `image` if one is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kakeai.yaml")
+        compile_pipeline(path, image)
+        spec, platform = yaml.safe_load_all(path.read_text())
+    return {"pipeline_spec": spec, "platform_spec": platform}

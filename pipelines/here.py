@@ -1,28 +1,25 @@
 """Run the pipeline on this machine: the same DAG, each stage in a process of its own (`kfp.local`)."""
 
 import contextlib
-import hashlib
+import copy
 import json
-import tempfile
+import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from kfp import local
 
 from components.evaluate import REPORT
-from components.stage import FINISHED, PROGRESS, REFUSED
-from components.survey import survey
-from kakeai.errors import KakeaiError
-from kakeai.model.warm_start import bundle_at
-from kakeai.processors import usable_processors
-from kakeai.storage import location, read_bytes, write_whole
+from components.outcome import FAILED, RUN, Outcome, read_outcome
+from components.stage import FINISHED, PROGRESS
+from kakeai.errors import ExitStatus, KakeaiError
+from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline
-
-FILES_A_SHARD = 2000  # below it, starting another process costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -40,22 +37,29 @@ class StageNews:
     figures: dict[str, Any]
 
 
+class StageError(KakeaiError):
+    """A stage ended without a result; with the stage's own exit status, if it is one that it chose."""
+
+    def __init__(self, sentence: str, exit_status: int = ExitStatus.FAULT) -> None:
+        """Say why."""
+        super().__init__(sentence)
+        self.exit_status = ExitStatus(exit_status)
+
+
 @dataclass(frozen=True)
 class PipelineResult:
-    """Where a run's results lie; each in the same place in every run.
+    """How a run ended, and where its results lie; each in the same place in every run.
 
     Attributes:
-        version: The model's version in the store.
-        is_new: Whether this run released it.
-        report: The report to look at.
-        bundle: The `.mag` file.
+        outcome: What became of it.
+        report: The newest report to look at; None if there was no run yet that came so far.
+        bundle: The newest `.mag` file; None likewise.
         checkpoints: Folder of the training runs, for TensorBoard.
     """
 
-    version: int
-    is_new: bool
-    report: Path
-    bundle: Path
+    outcome: Outcome
+    report: Path | None
+    bundle: Path | None
     checkpoints: Path
 
 
@@ -64,9 +68,7 @@ def run_here(
     store: str,
     work: Path,
     on_news: Callable[[StageNews], None],
-    num_shards: int | None = None,
-    model: str = "kakeai",
-    warm_start: str = "",
+    model: str,
     **parameters: Any,  # noqa: ANN401
 ) -> PipelineResult:
     """Run the pipeline; stages whose inputs did not change since an earlier run are not run again.
@@ -76,18 +78,12 @@ def run_here(
         store: The model store.
         work: Folder for what the stages hand on, checkpoints and the log; made if missing.
         on_news: Called with what the stages say.
-        num_shards: Parts that the corpus is read in; by default as many as pay on this machine.
         model: Name to release under.
-        warm_start: Bundle (`.mag`) whose weights training begins with, or a version's folder in a store.
         parameters: Others of `pipelines.dag.kakeai_pipeline`.
 
     Raises:
-        KakeaiError: A stage refused its input (its own sentence) or failed (where its log is).
+        StageError: A stage refused its input (its own sentence) or failed (where its log is).
     """
-    fingerprint, num_files = fingerprint_of(corpus)
-    start = bundle_at(warm_start).absolute() if warm_start else None
-    if num_shards is None:
-        num_shards = max(1, min(usable_processors(), num_files // FILES_A_SHARD))
     work = work.absolute()
     root = work / "stages"
     root.mkdir(parents=True, exist_ok=True)
@@ -97,42 +93,57 @@ def run_here(
         enable_caching=True,
         cache_root=str(work / "cache"),
     )
+    pipeline: Any = copy.deepcopy(kakeai_pipeline)
+    for component in pipeline.pipeline_spec.components.values():
+        for task in component.dag.tasks.values():
+            task.ClearField("retry_policy")  # whoever sits here hears at once what is wrong
     log_path = work / "pipeline.log"
-    with log_path.open("w") as log, _reported(log, on_news) as heard, warnings.catch_warnings():
+    with (
+        log_path.open("w") as log,
+        _reported(log, on_news) as heard,
+        _run_named(datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "You may be attemping to run a task", RuntimeWarning)
+        warnings.filterwarnings("ignore", ".*have no effect in the current local runner", UserWarning)
         try:
-            outputs = kakeai_pipeline(
-                corpus=str(location(corpus).absolute()) if "://" not in corpus else corpus,
-                store=str(location(store).absolute()) if "://" not in store else store,
-                checkpoints=str(work / "checkpoints"),
-                corpus_fingerprint=fingerprint,
-                shards=list(range(num_shards)),
-                num_shards=num_shards,
-                model=model,
-                warm_start=str(start) if start else "",
-                warm_start_fingerprint=hashlib.sha256(read_bytes(start)).hexdigest() if start else "",
-                **parameters,
-            ).outputs  # pyright: ignore[reportAttributeAccessIssue]  the task that KFP makes of it
+            pipeline(
+                corpus=_absolute(corpus), store=_absolute(store), work=str(work), model=model, **parameters
+            )
         except RuntimeError as error:
-            refused = heard.refused or f"a stage failed ({heard.last_line}); the whole log is {log_path}"
-            raise KakeaiError(refused) from error
-    released = json.loads(Path(outputs["released"].path).read_text())
+            told = read_outcome(str(work))
+            if told and told.outcome == FAILED:
+                raise StageError(told.sentence, told.exit_status) from None
+            raise StageError(f"a stage failed ({heard.last_line}); the whole log is {log_path}") from error
+        outcome = read_outcome(str(work))
+    if outcome is None:
+        raise StageError(f"the run ended without a word; the whole log is {log_path}")
     report, bundle = work / REPORT, work / f"{model}.mag"
-    write_whole(report, Path(outputs["evaluation"].path, REPORT).read_bytes())
-    for path in (bundle.with_suffix(".hparams"), bundle):
-        write_whole(path, Path(outputs["bundled"].path, path.name).read_bytes())
-    return PipelineResult(released["version"], released["new"], report, bundle, work / "checkpoints")
+    if outcome.report:
+        write_whole(report, Path(outcome.report).read_bytes())
+    if outcome.bundle:
+        for path in (bundle.with_suffix(".hparams"), bundle):
+            write_whole(path, Path(outcome.bundle, path.name).read_bytes())
+    return PipelineResult(
+        outcome,
+        report if report.exists() else None,
+        bundle if bundle.exists() else None,
+        work / "checkpoints",
+    )
 
 
-def fingerprint_of(corpus: str) -> tuple[str, int]:
-    """Return a hash over the contents of a corpus's files, and how many there are.
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(location(place).absolute())
 
-    Raises:
-        KakeaiError: There is no such folder.
-    """
-    with tempfile.TemporaryDirectory(prefix="kakeai-") as aside:
-        surveyed = survey(corpus, Path(aside, "survey"))
-    return surveyed.fingerprint, surveyed.num_files
+
+@contextlib.contextmanager
+def _run_named(run: str) -> Iterator[None]:
+    # The stages' processes have this one's environment, as pods have it from their labels.
+    os.environ[RUN] = run
+    try:
+        yield
+    finally:
+        del os.environ[RUN]
 
 
 class _Reporter:
@@ -142,7 +153,6 @@ class _Reporter:
         self._log, self._on_news = log, on_news
         self._lock = threading.Lock()
         self._line = ""
-        self.refused = ""
         self.last_line = ""
         self.finished: dict[str, dict[str, Any]] = {}
 
@@ -161,9 +171,7 @@ class _Reporter:
         return False
 
     def _read(self, line: str) -> None:
-        if line.startswith(REFUSED):
-            self.refused = line.removeprefix(REFUSED)
-        elif line.startswith((PROGRESS, FINISHED)):
+        if line.startswith((PROGRESS, FINISHED)):
             figures = json.loads(line.split(" ", 1)[1])
             name, is_end = figures.pop("stage"), line.startswith(FINISHED)
             if is_end:

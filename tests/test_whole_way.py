@@ -29,9 +29,10 @@ PHRASE = [
 def test_each_stage_says_what_it_did_in_a_line(trained):
     words = [line.split()[0] for line in trained.output.splitlines() if line.strip()]
     lines = [word for word in words if word in STAGES]
-    assert lines[:4] == ["ingest", "ingest", "convert", "train"]
-    assert sorted(lines[4:6]) == ["bundle", "evaluate"]  # neither waits for the other
-    assert lines[6] == "release"
+    assert lines[:5] == ["survey", "ingest", "ingest", "convert", "train"]
+    assert sorted(lines[5:7]) == ["bundle", "evaluate"]  # neither waits for the other
+    assert lines[7] == "release"
+    assert re.search(r"^released: The first model", trained.output, re.MULTILINE)
     assert re.search(
         r"files +tracks +stretches +dropped because *\n( +\d+){3} +notes begin together", trained.output
     )
@@ -62,8 +63,8 @@ def test_nothing_is_retrained_when_nothing_changed(trained, kakeai):
     places = ["--corpus", trained.corpus, "--store", trained.store, "--work", trained.work]
     again = kakeai("pipeline", "run", *map(str, places), *trained.settings)
     assert again.returncode == 0, again.stderr
-    assert "nothing was retrained" in again.stdout
-    assert not re.search("^(ingest|convert|train|evaluate|bundle) .* s$", again.stdout, re.MULTILINE)
+    assert "nothing new since version 1 was trained" in again.stdout
+    assert not re.search("^(ingest|convert|train|evaluate|bundle|release) .* s$", again.stdout, re.MULTILINE)
     assert versions(trained.store, "kakeai") == [1]
 
 

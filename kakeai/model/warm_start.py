@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kakeai.model.network import MelodyRnn
 
 
+CHAMPION = "champion"  # as a place to begin from: the newest version of the same model
+
+
 def read_start(place: str, config: str | None, hparams: str) -> "tuple[MelodyRnn, str]":
     """Return the model of a bundle, and the bundle's SHA-256.
 
@@ -41,6 +44,25 @@ def read_start(place: str, config: str | None, hparams: str) -> "tuple[MelodyRnn
             own, other = (list(v) if isinstance(v, tuple) else v for v in (own, other))
             raise KakeaiError(f"{place} has {name} {own}, not {other}; leave {name} out of --hparams")
     return model, digest
+
+
+def start_of(warm_start: str, store: str, model: str, champion: int) -> tuple[str, str]:
+    """Return the place to begin from, and what changes when its bundle does.
+
+    Args:
+        warm_start: A place, `champion` for that version in the store, or empty for none.
+        store: The model store.
+        model: The model's name in it.
+        champion: Its newest version; 0 for none, with which a first model begins at random.
+
+    Raises:
+        KakeaiError: There is no such bundle.
+    """
+    if warm_start == CHAMPION:
+        place = f"{store}/{model}/{champion}" if champion else ""
+        return place, place  # a version is never changed
+    digest = hashlib.sha256(bundle_at(warm_start).read_bytes()).hexdigest() if warm_start else ""
+    return warm_start, digest
 
 
 def bundle_at(place: str) -> "Path | CloudPath":

@@ -13,6 +13,7 @@ from kfp import components, local
 from websockets.sync.client import connect
 
 from cli.corpus import oneills
+from components.outcome import RUN
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
 
@@ -44,6 +45,7 @@ def released(engine, engine_socket, kakeai, tmp_path_factory):
             security_opt=["no-new-privileges"],
             network_mode="none",
             tmpfs={"/tmp": "mode=1777"},
+            environment={RUN: "first"},
         ),
         pipeline_root=str(root),
     )
@@ -51,8 +53,7 @@ def released(engine, engine_socket, kakeai, tmp_path_factory):
     pipeline(
         corpus=str(root / "corpus"),
         store=str(root / "store"),
-        checkpoints=str(root / "checkpoints"),
-        shards=[0, 1],
+        work=str(root / "work"),
         num_shards=2,
         hparams="batch_size=16,rnn_layer_sizes=[16]",
         num_training_steps=20,
