@@ -22,7 +22,7 @@ help:  ## what can be made
 demo: .venv/kakeai serving/web/dist/index.html  ## train on real tunes and play at http://localhost:8080
 	@case "$(CORPUS)" in work/oneills) $(BIN)/kakeai corpus oneills work/oneills ;; esac
 	@$(BIN)/kakeai pipeline run --corpus "$(CORPUS)" --store "$(STORE)" --config "$(CONFIG)" \
-		--hparams "$(HPARAMS)" --num-training-steps "$(STEPS)"
+		--hparams "$(HPARAMS)" --num-training-steps "$(STEPS)" || [ $$? -eq 3 ]  # refused: the model before it plays
 	@$(BIN)/kakeai serve --store "$(STORE)" --port "$(PORT)"
 
 test: .venv/dev serving/web/dist/index.html lint  ## check and test everything
