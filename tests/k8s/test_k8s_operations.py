@@ -39,7 +39,8 @@ def test_every_command_of_kakeais_is_there(kakeai):
 def test_the_settings_that_it_names_exist():
     named = set(re.findall(r"KAKEAI_([A-Z_]+)", PAGE))
     lines_of_stages = {line.strip().removeprefix("KAKEAI_") for line in (PROGRESS, FINISHED, REFUSED)}
-    assert named <= {name.upper() for name in Settings.model_fields} | lines_of_stages | {"PIPELINE_IMAGE"}
+    commands_own = {"PIPELINE_IMAGE", "KUBEFLOW_TOKEN", "KUBEFLOW_COOKIE"}
+    assert named <= {name.upper() for name in Settings.model_fields} | lines_of_stages | commands_own
 
 
 @pytest.mark.parametrize(("label", "version"), [("stable", 2), ("canary", 1)])
