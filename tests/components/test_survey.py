@@ -172,6 +172,12 @@ def test_what_is_new_and_gone_is_told_and_an_unchanged_corpus_is_left_alone(tmp_
     assert changed.sentence == "4 files, 2 of them new and 1 gone since version 1"
     assert json.loads((out / "survey.json").read_text())["num_new"] == 2
 
+    assert survey(str(corpus), out, store, recipe=RECIPE, min_new=2).changed
+    waiting = survey(str(corpus), out, store, recipe=RECIPE, min_new=3)
+    assert not waiting.changed
+    assert waiting.sentence.endswith("since version 1, fewer new ones than the 3 that are waited for")
+    assert survey(str(corpus), out, store, recipe=RECIPE | {"seed": 1}, min_new=3).changed
+
 
 def test_a_corpus_that_lost_most_of_its_files_is_refused(tmp_path, out):
     corpus = fill(tmp_path / "corpus", a=60, b=62, c=64)
