@@ -51,7 +51,8 @@ class Predicted:
     over_halfway: Advantage
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a row of tunes.jsonl for each held-out tune; costs are in nats a step."""
+        """Yield a row of tunes.jsonl for each held-out tune; costs are in nats a step,
+        and null where weights went astray."""
         if not self.challenger:
             return
         sides = {"model": self.challenger, "ngram": self.ngram, "champion": self.champion}
@@ -59,11 +60,16 @@ class Predicted:
             zip(self.challenger.sources, self.challenger.steps.tolist(), strict=True)
         ):
             costs = {
-                who: -float(scores.log_likelihood[i]) / max(steps, 1)
+                who: round(-float(scores.log_likelihood[i]) / max(steps, 1), 6)
                 for who, scores in sides.items()
                 if scores
             }
-            yield {"source": source, "steps": steps, **{who: round(cost, 6) for who, cost in costs.items()}}
+            # JSON has no word for what is no number.
+            yield {
+                "source": source,
+                "steps": steps,
+                **{who: cost if np.isfinite(cost) else None for who, cost in costs.items()},
+            }
 
 
 def predicting(

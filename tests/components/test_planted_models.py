@@ -132,7 +132,7 @@ def retrained(tunes, folder, steps):
 
 def test_one_that_learnt_tunes_by_heart_is_refused(judged, tunes, tmp_path):
     few = tunes[HELD_OUT : HELD_OUT + 3]
-    assert "champion" in refused(judged(retrained(few * 6, tmp_path, 200)))
+    assert "champion" in refused(judged(retrained(few * 6, tmp_path, 120)))
 
 
 def test_one_that_learnt_shuffled_labels_is_refused(judged, tunes, tmp_path):
