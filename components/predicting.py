@@ -51,8 +51,7 @@ class Predicted:
     over_halfway: Advantage
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a row of tunes.jsonl for each held-out tune; costs are in nats a step,
-        and null where weights went astray."""
+        """Yield a row of tunes.jsonl for each held-out tune, costs in nats a step; null where weights went astray."""
         if not self.challenger:
             return
         sides = {"model": self.challenger, "ngram": self.ngram, "champion": self.champion}
