@@ -268,7 +268,6 @@ def evaluate(
             on_progress=lambda done, total: bar.show("evaluate", done, total),
         )
     show_stage("evaluate", {**metrics, "seconds": time.monotonic() - begun})
-    console.print(f"          {metrics['sentence']}")
     console.print(f"          report: {output / 'report.html'}")
 
 

@@ -127,7 +127,7 @@ def _gain(gain: Advantage, over: str = "") -> str:
     tunes = f"{gain.num_tunes:,} tune{'' if gain.num_tunes == 1 else 's'}"
     said = f"It {verb} {abs(gain.nll_per_step):.3f} nats a step{over and ' ' + over} on {tunes}"
     if gain.low is None or gain.high is None:
-        return f"{said}."
+        return f"{said}, which alone is too few to be sure."
     low, high = (f"{value:+.3f}".replace("-", "−") for value in (gain.low, gain.high))
     few = ", too few to be sure" if gain.num_tunes < ENOUGH_TUNES else ""
     return f"{said} (with 95 % confidence between {low} and {high}{few})."

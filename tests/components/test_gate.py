@@ -66,7 +66,7 @@ def test_where_tunes_are_few_the_average_decides_and_the_sentence_says_so():
     assert "too few to be sure" in decision.sentence
     one = decide(evidence(Advantage(0.03, None, None, 1.0, 1)))
     assert one.verdict == "release"
-    assert "on 1 tune." in one.sentence
+    assert "on 1 tune, which alone is too few to be sure." in one.sentence
     assert decide(evidence(gain(0.001, doubt=0.5, tunes=few))).verdict == "keep"
     # Nobody is refused for having few tunes.
     assert decide(evidence(gain(-0.3, doubt=0.5, tunes=few))).verdict == "keep"
