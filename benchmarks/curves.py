@@ -18,11 +18,15 @@ STEPS = (50, 100, 150, 200, 250, 300)
 SEEDS = (1, 2, 3)
 LIMIT = 2.0  # per cent that the mean curves may lie apart
 
+Weights = dict[str, np.ndarray]  # by Magenta's names
+
 
 def measure(dataset: Path, configs: Sequence[str] = CONFIGS, seeds: Sequence[int] = SEEDS) -> list[Figure]:
     """Return how far apart the mean held-out losses are, for each configuration and step.
 
     Magenta trains in a process of its own; its weights are evaluated by Kakeai, without dropout, like Kakeai's own.
+    Both begin with the weights that Magenta draws: how soon a curve falls depends most on them, and a test compares
+    the distributions that either draws from.
 
     Args:
         dataset: Folder that `convert` wrote.
@@ -31,8 +35,8 @@ def measure(dataset: Path, configs: Sequence[str] = CONFIGS, seeds: Sequence[int
     """
     figures = []
     for config in configs:
-        theirs = [_magenta(dataset, config, seed) for seed in seeds]
-        ours = [_kakeai(dataset, config, seed) for seed in seeds]
+        starts, theirs = zip(*(_magenta(dataset, config, seed) for seed in seeds), strict=True)
+        ours = [_kakeai(dataset, config, seed, start) for seed, start in zip(seeds, starts, strict=True)]
         for i, step in enumerate(STEPS):
             means = [statistics.fmean(curve[i] for curve in side) for side in (theirs, ours)]
             spreads = [
@@ -48,31 +52,35 @@ def measure(dataset: Path, configs: Sequence[str] = CONFIGS, seeds: Sequence[int
     return figures
 
 
-def _magenta(dataset: Path, config: str, seed: int) -> list[float]:
+def _magenta(dataset: Path, config: str, seed: int) -> tuple[Weights, list[float]]:
+    # The weights it began with, and its losses.
     from kakeai.model.magenta_weights import load_magenta_weights
 
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "weights.npz")
         options = ["--seed", str(seed), "--longest", str(LONGEST), "--weights", str(weights)]
-        options += ["--keep", *map(str, STEPS)]
+        options += ["--keep", *map(str, (0, *STEPS))]
         magenta_training.run(dataset, config, HPARAMS, STEPS[-1], *options)
         kept = dict(np.load(weights))
     trainer = _trainer(config, seed)
     losses = []
     for step in STEPS:
-        prefix = f"{step}/"
-        of_step = {
-            name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)
-        }
-        load_magenta_weights(trainer.model, of_step)
+        load_magenta_weights(trainer.model, _of_step(kept, step))
         losses.append(_held_out_loss(trainer, dataset))
-    return losses
+    return _of_step(kept, 0), losses
 
 
-def _kakeai(dataset: Path, config: str, seed: int) -> list[float]:
+def _of_step(kept: Weights, step: int) -> Weights:
+    prefix = f"{step}/"
+    return {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
+
+
+def _kakeai(dataset: Path, config: str, seed: int, start: Weights) -> list[float]:
     from kakeai.model.batches import training_batches
+    from kakeai.model.magenta_weights import load_magenta_weights
 
     trainer = _trainer(config, seed)
+    load_magenta_weights(trainer.model, start)
     batches = training_batches(_melodies(dataset, "training"), 32, [LONGEST], seed)
     losses = []
     for step in range(1, STEPS[-1] + 1):

@@ -64,19 +64,22 @@ def main() -> None:
         events_rnn_graph.get_build_graph_fn("train", config, [str(examples)])()
         train_op = tf1.get_collection("train_op")[0]
         seconds, kept = [], {}
+
+        def keep(step: int) -> None:
+            if step in arguments.keep:
+                values = session.run({variable.op.name: variable for variable in tf1.trainable_variables()})
+                kept.update({f"{step}/{name}": value for name, value in values.items()})
+
         with tf1.Session() as session:
             session.run([tf1.global_variables_initializer(), tf1.local_variables_initializer()])
+            keep(0)
             coordinator = tf1.train.Coordinator()
             threads = tf1.train.start_queue_runners(session, coordinator)
             for step in range(1, arguments.steps + 1):
                 begun = time.perf_counter()
                 session.run(train_op)
                 seconds.append(time.perf_counter() - begun)
-                if step in arguments.keep:
-                    values = session.run(
-                        {variable.op.name: variable for variable in tf1.trainable_variables()}
-                    )
-                    kept |= {f"{step}/{name}": value for name, value in values.items()}
+                keep(step)
             coordinator.request_stop()
         coordinator.join(threads, stop_grace_period_secs=10, ignore_live_threads=True)
     if arguments.weights:

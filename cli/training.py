@@ -22,7 +22,7 @@ EarlyStopping = Annotated[
 MixedPrecision = Annotated[
     str,
     typer.Option(
-        help="Compute products in bfloat16 or float16: faster on GPUs that have units for it, slower on CPUs.",
+        help="Compute products in bfloat16 or float16, for machines that have units for it.",
         show_default=False,
     ),
 ]
