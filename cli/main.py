@@ -4,10 +4,10 @@ import os
 import sys
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from cli import generate, models, pipeline, serve, stages, tensorboard
-from cli.progress import console
 from cli.tensorflow_notes import keep_notes_away
 from kakeai.errors import ExitStatus, KakeaiError
 
@@ -37,8 +37,8 @@ def main() -> None:
     try:
         app()
     except KakeaiError as error:
-        console.stderr = True
-        console.print(f"[bold red]kakeai:[/] {escape(str(error))}", markup=True, soft_wrap=True)
+        screen = Console(stderr=True, highlight=False)
+        screen.print(f"[bold red]kakeai:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)

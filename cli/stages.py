@@ -317,6 +317,7 @@ def release(
     result = run(bundle, evaluation, store, model, manifest, overrule=overrule, because=because)
     figures = {"model": model, "version": result.version}
     show_stage("release", {**figures, "seconds": time.monotonic() - begun})
-    console.print(f"          {result.sentence}", markup=False)
+    refused = "refused: " if result.verdict == REFUSE else ""
+    console.print(f"          {refused}{result.sentence}", markup=False)
     if result.verdict == REFUSE:
         raise typer.Exit(ExitStatus.REFUSED)

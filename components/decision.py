@@ -51,4 +51,4 @@ class Decision:
 
 def refusal(checks: Sequence[Check]) -> str:
     """Return why a model is refused, all of it."""
-    return "Refused. " + " ".join(check.sentence for check in checks if not check.passed)
+    return " ".join(check.sentence for check in checks if not check.passed)

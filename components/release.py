@@ -99,7 +99,7 @@ def release(
     if decision:
         decision["checks"] = [*decision.get("checks", []), asdict(answers)]
     if not answers.passed:
-        verdict, sentence = REFUSE, f"Refused. {answers.sentence}"
+        verdict, sentence = REFUSE, answers.sentence
         if not overrule:
             return ReleaseResult(champion, False, verdict, sentence)
     card = {

@@ -155,5 +155,5 @@ def test_a_later_check_can_still_refuse():
     decision = decide(evidence(gain(0.03)))
     assert decision.with_check(Check("golden_answers", True, 5.0, 5.0, "All.")).verdict == "release"
     refused = decision.with_check(Check("golden_answers", False, 4.0, 5.0, "One differs."))
-    assert (refused.verdict, refused.sentence) == ("refuse", "Refused. One differs.")
+    assert (refused.verdict, refused.sentence) == ("refuse", "One differs.")
     assert failed(refused) == ["golden_answers"]

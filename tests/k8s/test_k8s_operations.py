@@ -25,17 +25,6 @@ def test_every_part_of_the_manifests_is_named():
         assert folder.name in PAGE
 
 
-def test_every_command_of_kakeais_is_there(kakeai):
-    commands = set(
-        re.findall(
-            r"\bkakeai ((?:(?:pipeline|models) )?[a-z-]+) ", "\n".join(re.findall(r"bin/kakeai .*", PAGE))
-        )
-    )
-    assert commands == {"release", "models rollback", "pipeline compile"}
-    for command in commands:
-        assert kakeai(*command.split(), "--help").returncode == 0
-
-
 def test_the_settings_that_it_names_exist():
     named = set(re.findall(r"KAKEAI_([A-Z_]+)", PAGE))
     lines_of_stages = {line.strip().removeprefix("KAKEAI_") for line in (PROGRESS, FINISHED, REFUSED)}

@@ -11,7 +11,7 @@ from magenta.models.melody_rnn import melody_rnn_model
 from kakeai.model.batches import pad
 from kakeai.model.configs import config_named
 from kakeai.model.magenta_weights import magenta_weights
-from kakeai.model.network import AttentionCell, LstmCell
+from kakeai.model.network import AttentionCell, LstmCell, MelodyRnn
 from kakeai.model.trainer import Trainer
 
 HPARAMS = "batch_size=6,rnn_layer_sizes=[8,6],dropout_keep_prob=1.0,clip_norm=0.02,learning_rate=0.01"
@@ -74,23 +74,12 @@ def magenta_training(config, melodies, weights, monkeypatch):
     """Two steps of Magenta's own graph: each the loss before it, and the weights after it."""
     import magenta.common
     import tensorflow.compat.v1 as tf1
-    from magenta.contrib.training import HParams as MagentaHParams
     from magenta.models.shared import events_rnn_graph
     from note_seq import Melody
     from tensorflow.python.framework import ops
 
     monkeypatch.setattr(ops, "IndexedSlices", tf.IndexedSlices, raising=False)  # where its trainer looks
-    theirs = melody_rnn_model.default_configs[config.name]
-    values = {**dataclasses.asdict(config.hparams), "rnn_layer_sizes": list(config.hparams.rnn_layer_sizes)}
-    hparams = MagentaHParams(**values, residual_connections=False, use_cudnn=False)
-    theirs = melody_rnn_model.MelodyRnnConfig(
-        theirs.details,
-        theirs.encoder_decoder,
-        hparams,
-        theirs.min_note,
-        theirs.max_note,
-        theirs.transpose_to_key,
-    )
+    theirs = magenta_config(config)
     encoded = []
     for events in melodies:
         melody = Melody([int(event) for event in events])
@@ -115,3 +104,46 @@ def magenta_training(config, melodies, weights, monkeypatch):
             variables[variable].load(value, session)
         fetched = tf1.get_collection("loss")[0], tf1.get_collection("train_op")[0]
         return [(session.run(fetched)[0], session.run(variables)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", ["basic_rnn", "attention_rnn"])
+def test_first_weights_are_drawn_as_magentas(name):
+    config = config_named(name, "rnn_layer_sizes=[64,48]")
+    drawn, own = _magentas_first_weights(config), magenta_weights(MelodyRnn(config, seed=3))
+    assert own.keys() == drawn.keys()
+    for variable, values in drawn.items():
+        # Of uniform draws, the deviation has a relative error of 0.45 / sqrt(n), and the largest is near the limit.
+        error = 5 * 0.45 * np.sqrt(2 / values.size)
+        np.testing.assert_allclose(own[variable].std(), values.std(), rtol=error, err_msg=variable)
+        np.testing.assert_allclose(own[variable].mean(), values.mean(), atol=error * values.std() * 3)
+        rtol = 10 / values.size
+        np.testing.assert_allclose(
+            np.abs(own[variable]).max(), np.abs(values).max(), rtol=rtol, err_msg=variable
+        )
+
+
+def _magentas_first_weights(config):
+    import tensorflow.compat.v1 as tf1
+    from magenta.models.shared import events_rnn_graph
+
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        tf1.set_random_seed(5)
+        events_rnn_graph.get_build_graph_fn("generate", magenta_config(config))()
+        session.run(tf1.global_variables_initializer())
+        return {variable.op.name: session.run(variable) for variable in tf1.trainable_variables()}
+
+
+def magenta_config(config):
+    """Magenta's configuration of the same name, with our hyperparameters."""
+    from magenta.contrib.training import HParams
+
+    theirs = melody_rnn_model.default_configs[config.name]
+    values = {**dataclasses.asdict(config.hparams), "rnn_layer_sizes": list(config.hparams.rnn_layer_sizes)}
+    return melody_rnn_model.MelodyRnnConfig(
+        theirs.details,
+        theirs.encoder_decoder,
+        HParams(**values, residual_connections=False, use_cudnn=False),
+        theirs.min_note,
+        theirs.max_note,
+        theirs.transpose_to_key,
+    )

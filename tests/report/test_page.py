@@ -56,7 +56,7 @@ NOTHING_HELD_OUT = figures(
 )
 DECISION = {
     "verdict": "refuse",
-    "sentence": "Refused. The model is worse than version 3.",
+    "sentence": "The model is worse than version 3.",
     "champion": 3,
     "checks": [
         {"name": "champion", "passed": False, "figure": -0.02, "limit": -0.01, "sentence": "Worse."},
