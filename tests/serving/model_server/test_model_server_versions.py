@@ -1,7 +1,9 @@
 """Versions that appear, replace each other, fail and go, while a real server serves them."""
 
+import re
 import shutil
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -305,11 +307,18 @@ def test_a_request_nobody_waits_for_any_more_is_not_run(serve, release, base, tm
     client = serve(ServedModel("tiny", base))
     client.server.wait_until_available("tiny", timeout_seconds=60)
     one = {"by": np.int64(1)}
+    port = client.server.tell_figures("/figures")
+
+    def figures():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/figures", timeout=10) as answer:
+            return answer.read().decode()
+
     with ThreadPoolExecutor(MAX_RUNS) as pool:
         slow = [pool.submit(linger, client, tmp_path / str(n)) for n in range(MAX_RUNS)]
         eventually(lambda: len(list(tmp_path.glob("*.arrived"))) == MAX_RUNS)
         with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):  # it stood in the queue
             predict(client.address, "tiny", one, signature="count", timeout_seconds=0.2)
+        eventually(lambda: re.search("request_count.*(DEADLINE_EXCEEDED|CANCELLED)", figures()))  # here, too
         for n in range(MAX_RUNS):
             (tmp_path / f"{n}.go").touch()
         assert all(request.result()["number"] == 1 for request in slow)
