@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.corpus_files import as_text
 from kakeai.errors import KakeaiError
 from kakeai.manifest import read_manifest
 from kakeai.storage import bucket_errors, location
@@ -62,13 +63,17 @@ def log_likelihoods(version: Path, melodies: Sequence[np.ndarray]) -> np.ndarray
 
 
 def known_files(version: Path) -> frozenset[str]:
-    """Return the files of the corpus that a version was trained on; none where it keeps no manifest.
+    """Return the files of the corpus that a version was trained on, named as a dataset names them.
+
+    None where it keeps no manifest.
 
     Raises:
         KakeaiError: The manifest is damaged.
     """
     manifest = version / MANIFEST
-    return frozenset(row.file for row in read_manifest(manifest)) if manifest.is_file() else frozenset()
+    return (
+        frozenset(as_text(row.file) for row in read_manifest(manifest)) if manifest.is_file() else frozenset()
+    )
 
 
 def _damaged(version: Path, why: str) -> KakeaiError:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from components.evidence import Champion
     from components.predicting import Predicted
+    from kakeai.model.advantage import Advantage
 
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
 PARTS = 4  # that the work is done in, for who watches
@@ -105,7 +106,7 @@ def evaluate(
     from components.evidence import Evidence
     from components.gate import decide
     from components.listening import Samples, figures, hear_tunes, usual
-    from components.predicting import Side, predicting
+    from components.predicting import Side, pattern_of_newcomers, predicting
     from components.survey import read_survey
     from components.unreadable import unreadable
     from kakeai.model import run as training_run
@@ -133,6 +134,7 @@ def evaluate(
             partial(log_likelihoods, version) if version else None,
             lambda done: on_progress(done, PARTS),
         )
+    newcomers = pattern_of_newcomers(training, held_out, known, challenger.config) if known else None
     openings = held_out if held_out.melodies else training
     samples = Samples(challenger, openings.melodies, training.melodies, num_samples, seed)
     heard = hear_tunes(held_out.melodies, training.melodies)
@@ -141,7 +143,7 @@ def evaluate(
         predicted.over_halfway,
         samples.heard,
         usual(heard, training.melodies),
-        _champion(champion, predicted, known) if champion else None,
+        _champion(champion, predicted, known, newcomers) if champion else None,
     )
     decision = decide(evidence)
     metrics: dict[str, Any] = {
@@ -208,7 +210,9 @@ def evaluate(
     return metrics
 
 
-def _champion(version: int, predicted: "Predicted", known: frozenset[str]) -> "Champion":
+def _champion(
+    version: int, predicted: "Predicted", known: frozenset[str], newcomers: "Advantage | None"
+) -> "Champion":
     from components.evidence import Champion
     from kakeai.model.advantage import advantage
 
@@ -221,6 +225,7 @@ def _champion(version: int, predicted: "Predicted", known: frozenset[str]) -> "C
         advantage(challenger, champion),
         advantage(champion, predicted.ngram),
         advantage(challenger.of(known), champion.of(known)) if some else None,
+        newcomers,
     )
 
 

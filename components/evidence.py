@@ -30,12 +30,15 @@ class Champion:
         over_ngram: Its own advantage over the n-gram.
         gain_on_known: The challenger's advantage on those tunes that were in the champion's corpus already, held out
             then as now; None where that is not known, or there are none.
+        newcomers: How much pattern there is in what came in since: the advantage that an n-gram learnt from it has over
+            mere frequencies of events, on held-out tunes among it; None where that is not known, or there are none.
     """
 
     version: int
     gain: Advantage | None
     over_ngram: Advantage | None
     gain_on_known: Advantage | None = None
+    newcomers: Advantage | None = None
 
 
 @dataclass(frozen=True)

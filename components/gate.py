@@ -32,6 +32,7 @@ def decide(evidence: Evidence) -> Decision:
         _baseline(evidence),
         *([_against(champion)] if champion and champion.gain else []),
         *([_known(champion)] if champion and champion.gain_on_known else []),
+        *([_newcomers(champion)] if champion and champion.newcomers else []),
         *answer_checks(evidence),
     ]
     version = champion.version if champion else 0
@@ -103,6 +104,20 @@ def _known(champion: Champion) -> Check:
         f"{'not worse' if passed else 'worse: what came in since has spoilt it'}. {_gain(gain)}"
     )
     return Check("known_tunes", passed, _number(gain.nll_per_step), -TOLERANCE, sentence)
+
+
+def _newcomers(champion: Champion) -> Check:
+    # Random notes cost the champion so much that whatever has met some gains on them, and loses little elsewhere.
+    assert champion.newcomers
+    pattern = champion.newcomers
+    passed = pattern.nll_per_step > SMALLEST_GAIN or pattern.num_tunes < ENOUGH_TUNES
+    tunes = f"{pattern.num_tunes:,} tune{'' if pattern.num_tunes == 1 else 's'}"
+    sentence = (
+        f"What came in since version {champion.version} can "
+        f"{'be learnt from' if passed else 'teach nothing: it is no more than random notes'}. Knowing the notes before "
+        f"makes {tunes} of it cheaper by {pattern.nll_per_step:.3f} nats a step."
+    )
+    return Check("newcomers", passed, pattern.nll_per_step, SMALLEST_GAIN, sentence)
 
 
 def _praise(evidence: Evidence) -> str:

@@ -1,6 +1,6 @@
 """How well held-out tunes are predicted: by the challenger, by an n-gram, and by the champion."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,11 @@ import numpy as np
 from kakeai.model.advantage import Advantage, TuneScores, advantage, by_tune
 
 if TYPE_CHECKING:
+    from kakeai.model.configs import Config
     from kakeai.model.network import MelodyRnn
 
 MOST_TRAINING_TUNES = 256  # that are looked at where nothing is held out
+EVENTS_OF_A_PATTERN = 2  # notes and note-offs; a few tunes tell no more
 ADVANTAGE = ("nll_per_step", "low", "high", "share_of_tunes")
 
 
@@ -27,6 +29,11 @@ class Side:
         """Sort melodies by length, so that they fit into batches."""
         order = np.argsort([len(melody) for melody in melodies], kind="stable").tolist()
         return cls([melodies[i] for i in order], [str(sources[i]) for i in order])
+
+    def without(self, files: Collection[str]) -> "Side":
+        """Return the melodies of other files."""
+        kept = [i for i, source in enumerate(self.sources) if source not in files]
+        return Side([self.melodies[i] for i in kept], [self.sources[i] for i in kept])
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,37 @@ def predicting(
         **{f"champion_gain_{name}": over_champion[name] for name in ADVANTAGE},
     }
     return Predicted(figures, by_model, by_ngram, by_champion, over_ngram, advantage(by_model, half_way))
+
+
+def pattern_of_newcomers(
+    training: Side, held_out: Side, known: Collection[str], config: "Config"
+) -> Advantage | None:
+    """Return how much better an n-gram learnt from new tunes predicts new held-out ones than frequencies of events do.
+
+    In random notes there is nothing to learn, and it is no better.
+
+    Args:
+        training: What was learnt from.
+        held_out: What was not.
+        known: Files that are not new.
+        config: Into whose range the melodies are squashed.
+
+    Returns:
+        None where one of the sides has no new tunes.
+    """
+    from kakeai.model.held_out import of_tunes, predict_by_ngram, squashed
+    from kakeai.model.ngram import Ngram
+
+    learnt, asked = training.without(known), held_out.without(known)
+    if not learnt.melodies or not asked.melodies:
+        return None
+    learnt_from, melodies = squashed(learnt.melodies, config), squashed(asked.melodies, config)
+
+    def scores(events: int) -> TuneScores:
+        ngram = Ngram(learnt_from, config.min_note, config.max_note, events)
+        return of_tunes(predict_by_ngram(ngram, melodies), asked.sources)
+
+    return advantage(scores(EVENTS_OF_A_PATTERN), scores(0))
 
 
 def _cost(scores: TuneScores) -> float:

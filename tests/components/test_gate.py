@@ -94,6 +94,18 @@ def test_what_came_in_may_not_spoil_what_was_known():
     assert decide(evidence(gain(0.2), known=gain(0.01))).verdict == "release"
 
 
+def test_a_gain_on_random_notes_is_none():
+    def with_newcomers(pattern):
+        both = evidence(gain(2.0), known=gain(-TOLERANCE / 2))
+        return decide(
+            dataclasses.replace(both, champion=dataclasses.replace(both.champion, newcomers=pattern))
+        )
+
+    assert failed(with_newcomers(gain(SMALLEST_GAIN / 2))) == ["newcomers"]
+    assert with_newcomers(gain(0.0, tunes=ENOUGH_TUNES - 1)).verdict == "release"
+    assert with_newcomers(gain(0.3)).verdict == "release"
+
+
 def test_the_first_model_must_have_learnt_half_of_what_an_ngram_does():
     first = decide(evidence(over_ngram=gain(-0.05)))
     assert (first.verdict, first.champion) == ("release", 0)
