@@ -65,14 +65,10 @@ def ingest(
         KakeaiError: As these.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
-        ReadingProcesses(Corpus(corpus).name, num_processes or usable_processors()) as processes,
-    ):
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
         manifest = Path(aside, "survey")
-        processes.start()  # they are ready when the survey is
         survey(corpus, manifest, num_shards=num_shards, reuse=reuse)
-        return _read_shard(manifest, output, shard, processes, reuse, on_progress)
+        return ingest_shard(manifest, output, shard, num_processes, reuse, on_progress)
 
 
 def ingest_shard(
@@ -102,19 +98,6 @@ def ingest_shard(
         KakeaiError: No manifest, no such shard, a file that is not the one of the manifest, or a bucket that
             does not answer.
     """
-    name = Corpus(read_survey(manifest).corpus).name
-    with ReadingProcesses(name, num_processes or usable_processors()) as processes:
-        return _read_shard(manifest, output, shard, processes, reuse, on_progress)
-
-
-def _read_shard(
-    manifest: Path,
-    output: Path,
-    shard: int,
-    processes: ReadingProcesses,
-    reuse: str,
-    on_progress: Callable[[int, int], None],
-) -> IngestResult:
     surveyed = read_survey(manifest)
     if not 0 <= shard < surveyed.num_shards:
         raise KakeaiError(f"shard {shard} of {surveyed.num_shards} does not exist; shards count from 0")
@@ -127,6 +110,7 @@ def _read_shard(
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
+        ReadingProcesses(corpus.name, num_processes or usable_processors()) as processes,
         Packs(reuse, corpus.name) as packs,
         NewPack(reuse, corpus.name) as new_pack,
     ):

@@ -66,11 +66,6 @@ class ReadingProcesses:
         for process in self._all:
             process.close()
 
-    def start(self) -> None:
-        """Start all processes now, while there is nothing to read yet, so that none starts later."""
-        with self._lock:
-            self._idle += [self._start() for _ in range(self._num_processes - len(self._all))]
-
     def read(
         self, batches: Iterable[tuple[Sequence[FileToRead], _Note]]
     ) -> Iterator[tuple[list[FileReading], _Note]]:
