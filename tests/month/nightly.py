@@ -1,8 +1,8 @@
 """A retraining as it runs every night, stage by stage, in a process of its own that can be killed.
 
-For each line of JSON that comes in, a child does what it says. Its pid is answered, then its result, then an empty
-line; a night that was killed has no result. One that is begun again goes on with what its stages have left, as
-Kubeflow's cache has it.
+For each line of JSON that comes in, a child does what it says. Its pid is answered, then its result, then a line with
+its exit status; a night that was killed has no result, and the signal's number below zero. One that is begun again
+goes on with what its stages have left, as Kubeflow's cache has it.
 """
 
 import json
@@ -79,8 +79,8 @@ def main() -> None:
             print(os.getpid(), flush=True)
             print(json.dumps(night(**json.loads(line))), flush=True)
             os._exit(0)
-        os.waitpid(child, 0)
-        print(flush=True)
+        _, status = os.waitpid(child, 0)
+        print("exit status", os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

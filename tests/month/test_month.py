@@ -60,7 +60,7 @@ class Nights:
         self.pid = 0
 
     def run(self, recipe, die_after=""):
-        """What the night came to; None if it was killed."""
+        """What the night came to; None if it was killed. One that fails fails the test."""
         self.begin(recipe, die_after)
         return self.end()
 
@@ -71,10 +71,15 @@ class Nights:
         self.pid = int(self._process.stdout.readline())
 
     def end(self):
-        said = []
-        while line := self._process.stdout.readline().strip():
-            said.append(line)
-        return json.loads(said[-1]) if said and said[-1].startswith("{") else None
+        said = ""
+        while not (line := self._process.stdout.readline()).startswith("exit status"):
+            assert line, "the nights' process is gone"
+            said = line
+        status = int(line.split()[-1])
+        if status == -signal.SIGKILL:
+            return None
+        assert status == 0, "the night failed; what it said of that is above"
+        return json.loads(said)
 
     def close(self):
         self._process.stdin.close()
