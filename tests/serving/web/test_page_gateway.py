@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -139,3 +140,46 @@ def test_page_plays_with_another_model_and_takes_up_its_new_version(
         assert re.fullmatch(
             "(ABB*C)", "".join({told[0]: "A", told[1]: "B", told[-1]: "C"}[take] for take in told)
         )
+
+
+def test_phrases_are_given_only_while_the_player_says_so(
+    gateway: Callable[..., GatewayProcess], two_models: tuple[str, Path], page_at: PageAt, tmp_path: Path
+) -> None:
+    address, store = two_models
+    given = tmp_path / "given"
+    own = gateway(model_server=address, store=store, collect=given)
+    with page_at(own) as page:
+        opened(page, own.url)
+        quick(page)
+        give(page, now=True)
+        start(page)
+        exchange(page, "ad")
+        await_notes(page, "kakeai", SOME)
+        give(page, now=False)
+        exchange(page, "g")
+        stop(page)
+        page.goto("about:blank")  # the session ends, and is written
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while not (files := list(given.rglob("*.mid"))):
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.05)
+    [file] = files
+    midi = mido.MidiFile(file)
+    struck = [m.note for track in midi.tracks for m in track if m.type == "note_on" and m.velocity]
+    assert struck == [60, 64]
+
+
+def give(page: Page, *, now: bool) -> None:
+    """Turn the switch, which is off until the player turns it on."""
+    page.get_by_role("button", name="Settings").click()
+    switch = page.get_by_role("dialog").get_by_role("switch")
+    expect(switch).to_be_checked(checked=not now)
+    switch.set_checked(now, force=True)
+    page.keyboard.press("Escape")
+
+
+def test_where_nothing_is_kept_no_switch_asks_for_it(page: Page, gateway_url: str) -> None:
+    opened(page, gateway_url)
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_role("switch")).to_have_count(0)
