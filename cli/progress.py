@@ -38,7 +38,7 @@ WORDS = {
 def sentence(figures: dict[str, Any]) -> str:
     """Return a stage's figures as people read them, those without a wording left out."""
     told = [words.format(figures[name]) for name, words in WORDS.items() if figures.get(name) is not None]
-    return ", ".join(told)
+    return ", ".join(part.removesuffix(".") for part in told)
 
 
 def plain(text: str) -> Text:
