@@ -20,7 +20,7 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.load import OK
-from serving.gateway import tensors
+from serving.gateway.backend import tensors
 
 PRIMER_STEPS = 64  # four bars of 4/4
 ANSWER_STEPS = 64

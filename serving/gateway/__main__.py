@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from kakeai.errors import KakeaiError
+from serving.gateway.security.tokens import new_token, token_hash
 from serving.gateway.settings import settings_from_environment, settings_help, variable
-from serving.gateway.tokens import new_token, token_hash
 
 
 def main() -> int:

@@ -8,16 +8,17 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from kakeai.errors import KakeaiError
-from serving.gateway import problems, request_id
-from serving.gateway.docs import serve_docs
+from serving.gateway.api import problems
+from serving.gateway.api.docs import serve_docs
 from serving.gateway.gateway import Gateway
-from serving.gateway.headers import SecurityHeaders
-from serving.gateway.metrics import Metrics, RequestMetrics
-from serving.gateway.page import serve_page
+from serving.gateway.load.shedding import Shedding
 from serving.gateway.routes import generate, models, operations, predict, session
+from serving.gateway.routes.page import serve_page
+from serving.gateway.security.access import authorised
+from serving.gateway.security.headers import SecurityHeaders
 from serving.gateway.settings import Settings, variable
-from serving.gateway.shedding import Shedding
-from serving.gateway.strangers import authorised
+from serving.gateway.telemetry import request_id
+from serving.gateway.telemetry.metrics import Metrics, RequestMetrics
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -72,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _trace(app: FastAPI, endpoint: str) -> grpc.aio.ClientInterceptor:
     """Trace an application's requests, and with what is returned its calls. Raises KakeaiError without the extra."""
     try:
-        from serving.gateway.traces import CallTraces, RequestTraces, open_traces
+        from serving.gateway.telemetry.traces import CallTraces, RequestTraces, open_traces
     except ModuleNotFoundError as error:
         raise KakeaiError(
             f"{variable('traces')} is set, but {error.name} is not installed: install kakeai[traces]."

@@ -12,23 +12,23 @@ import numpy as np
 from starlette.requests import HTTPConnection
 
 from kakeai.music.melody import NO_EVENT
-from serving.gateway.admission import Admission
-from serving.gateway.ask import Ask, Reply
-from serving.gateway.backend import Backend
-from serving.gateway.canary import instead_of, label_for
-from serving.gateway.cards import Cards
-from serving.gateway.collection import Collection
-from serving.gateway.exceptions import (
+from serving.gateway.backend.ask import Ask, Reply
+from serving.gateway.backend.canary import instead_of, label_for
+from serving.gateway.backend.cards import Cards
+from serving.gateway.backend.model_server import ModelServer
+from serving.gateway.collection.writer import Collection
+from serving.gateway.errors import (
     GatewayError,
     InvalidRequest,
     LabelMissing,
     ModelServerTooSlow,
     NotReady,
 )
-from serving.gateway.metrics import Metrics
-from serving.gateway.pace import Pace
-from serving.gateway.request_id import request_id
+from serving.gateway.load.admission import Admission
+from serving.gateway.load.pace import Pace
 from serving.gateway.settings import Settings
+from serving.gateway.telemetry.metrics import Metrics
+from serving.gateway.telemetry.request_id import request_id
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Gateway:
         """A gateway whose doors are open. To be made inside a running event loop."""
         self.settings = settings
         self.metrics = metrics
-        self.backend = Backend(settings, metrics, interceptors)
+        self.model_server = ModelServer(settings, metrics, interceptors)
         self.cards = Cards(settings.store, settings.status_seconds)
         self.collection = (
             Collection(settings.collect, settings.collect_per_day, settings.collect_per_client, metrics)
@@ -70,7 +70,7 @@ class Gateway:
         """Write what is still to be written, and hang up."""
         if self.collection is not None:
             await self.collection.close()
-        await self.backend.close()
+        await self.model_server.close()
 
     def label(self, model: str, name: str) -> str | None:
         """The version label for a session or request called ``name``: only the default model has canaries."""
@@ -83,7 +83,9 @@ class Gateway:
         """
         label = self.label(ask.model, request_id.get()) if ask.version is None else None
         with self.answers.admit(host), self._timed(ask):
-            replies = await self._with(label, lambda label: self.backend.generate(replace(ask, label=label)))
+            replies = await self._with(
+                label, lambda label: self.model_server.generate(replace(ask, label=label))
+            )
         for reply in replies:
             self.metrics.answered(door, ask.model, ask.primer, reply.melody)
         return replies
@@ -104,7 +106,7 @@ class Gateway:
 
         Raises NotReady or a ModelServerError.
         """
-        return await self._with(label, lambda label: self.backend.version(model, label))
+        return await self._with(label, lambda label: self.model_server.version(model, label))
 
     async def _with(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
         """What the model server says for a label or, where it does not know that, for what stands in its place."""
@@ -125,10 +127,12 @@ class Gateway:
         if self.draining:
             raise NotReady("The gateway is shutting down.")
         model = self.settings.model
-        version = await self.backend.version(model)
+        version = await self.model_server.version(model)
         if version != self._proved:
             silence = np.full(1, NO_EVENT, np.int8)
-            await self.backend.generate(Ask(model, version, silence, steps=1, temperature=1.0, seeds=(0,)))
+            await self.model_server.generate(
+                Ask(model, version, silence, steps=1, temperature=1.0, seeds=(0,))
+            )
             self._proved = version
         return version
 

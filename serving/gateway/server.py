@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from kakeai.errors import KakeaiError
 from serving.gateway.app import create_app
-from serving.gateway.logs import configure_logs
-from serving.gateway.patience import limit_sending, patient_protocol
+from serving.gateway.load.patience import limit_sending, patient_protocol
 from serving.gateway.settings import Settings, variable
+from serving.gateway.telemetry.logs import configure_logs
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from serving.gateway.metrics import Metrics
 from serving.gateway.settings import Settings
+from serving.gateway.telemetry.metrics import Metrics
 from serving.model_server.figures import Figures
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"

@@ -7,13 +7,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 
 from kakeai.music.midi import Track, write_midi
-from serving.gateway import examples
-from serving.gateway.ask import Ask, seeds
-from serving.gateway.calls import FILE_FIELD, read_call
-from serving.gateway.dynamics import sounded
-from serving.gateway.gateway import gateway_of, host_of
-from serving.gateway.media import FORM, JSON, MIDI, wants_midi
-from serving.gateway.messages import (
+from serving.gateway.api import examples
+from serving.gateway.api.media import FORM, JSON, MIDI, wants_midi
+from serving.gateway.api.messages import (
     GenerateOptions,
     GenerateRequest,
     GenerateResponse,
@@ -21,7 +17,11 @@ from serving.gateway.messages import (
     Variation,
     note_list,
 )
-from serving.gateway.phrase import recent
+from serving.gateway.api.phrase import FILE_FIELD, read_call
+from serving.gateway.backend.ask import Ask, seeds
+from serving.gateway.gateway import gateway_of, host_of
+from serving.gateway.play.dynamics import sounded
+from serving.gateway.play.primer import recent
 
 TAKES_HEADER = "Kakeai-Takes"  # of a MIDI file
 POLYPHONIC_HEADER = "Kakeai-Polyphonic"

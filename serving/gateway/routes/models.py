@@ -4,10 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Request
 
-from serving.gateway.backend import AVAILABLE
-from serving.gateway.exceptions import ModelNotFound
+from serving.gateway.api.messages import Model, Models
+from serving.gateway.backend.model_server import AVAILABLE
+from serving.gateway.errors import ModelNotFound
 from serving.gateway.gateway import Gateway, gateway_of
-from serving.gateway.messages import Model, Models
 
 router = APIRouter()
 
@@ -25,7 +25,7 @@ async def models(request: Request) -> Models:
 async def _model(gateway: Gateway, name: str) -> Model | None:
     """One model, or None if the model server has not heard of it (it cannot list its models itself)."""
     try:
-        versions = await gateway.backend.versions(name)
+        versions = await gateway.model_server.versions(name)
     except ModelNotFound:
         return None
     answering = next((version.version for version in versions if version.state == AVAILABLE), None)

@@ -6,13 +6,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from kakeai.music.midi import Track, write_midi
-from serving.gateway.ask import Ask, seeds
-from serving.gateway.bodies import notes_of, qpm_of, read_body, read_score
-from serving.gateway.duet import call_and_steps, midi_bytes
-from serving.gateway.dynamics import sounded
+from serving.gateway.api.ai_duet import call_and_steps, midi_bytes
+from serving.gateway.api.body import notes_of, qpm_of, read_body, read_score
+from serving.gateway.api.messages import MAX_PHRASE_SECONDS
+from serving.gateway.backend.ask import Ask, seeds
 from serving.gateway.gateway import gateway_of, host_of
-from serving.gateway.messages import MAX_PHRASE_SECONDS
-from serving.gateway.phrase import recent
+from serving.gateway.play.dynamics import sounded
+from serving.gateway.play.primer import recent
 
 router = APIRouter()
 

@@ -12,15 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from kakeai.errors import KakeaiError
-from serving.gateway.ask import Ask, Reply
-from serving.gateway.exceptions import (
-    GatewayError,
-    MalformedRequest,
-    ModelNotFound,
-    Overloaded,
-    TooMany,
-)
-from serving.gateway.frames import (
+from serving.gateway.api.frames import (
     Adopt,
     Answer,
     Call,
@@ -34,12 +26,20 @@ from serving.gateway.frames import (
     Tempo,
     client_frame,
 )
+from serving.gateway.api.messages import note_columns
+from serving.gateway.api.problems import problem_of, problem_response
+from serving.gateway.backend.ask import Ask, Reply
+from serving.gateway.collection.recording import Recording
+from serving.gateway.errors import (
+    GatewayError,
+    MalformedRequest,
+    ModelNotFound,
+    Overloaded,
+    TooMany,
+)
 from serving.gateway.gateway import Gateway, gateway_of, host_of
-from serving.gateway.messages import note_columns
-from serving.gateway.problems import problem_of, problem_response
-from serving.gateway.recording import Recording
-from serving.gateway.session import Session, State
-from serving.gateway.strangers import check_origin, check_token, subprotocol
+from serving.gateway.play.session import Session, State
+from serving.gateway.security.access import check_origin, check_token, subprotocol
 
 # Close codes (RFC 6455, IANA's registry).
 _GOING_AWAY = 1001
@@ -161,7 +161,7 @@ class _Player:
 
     async def _check_version(self, model: str, version: int) -> None:
         """Raise ModelNotFound unless a version can answer."""
-        if version not in await self._gateway.backend.available(model):
+        if version not in await self._gateway.model_server.available(model):
             raise ModelNotFound(f"Version {version} of the model {model!r} is not served.", field="version")
 
     async def _ready(self) -> Ready:

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.gateway import tensorflow_protos as protos
-from serving.gateway import tensors
+from serving.gateway.backend import tensorflow_protos as protos
+from serving.gateway.backend import tensors
 
 # The stubs come after the messages, or they would bring TensorFlow with them.
 # isort: split

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.gateway import frames
+from serving.gateway.api import frames
+from serving.gateway.api.docs import markdown
+from serving.gateway.api.messages import Take
 from serving.gateway.app import create_app
-from serving.gateway.docs import markdown
-from serving.gateway.messages import Take
 from serving.gateway.routes import session
 from serving.gateway.settings import Settings
 
@@ -60,4 +60,4 @@ def test_the_settings_that_the_protocol_names_exist():
 def test_the_api_page_is_current():
     now = markdown(create_app(Settings()).openapi())
     written = (DOCS / "api.md").read_text("utf-8")
-    assert written == now, "renew it with: python -m serving.gateway.docs > docs/api.md"
+    assert written == now, "renew it with: python -m serving.gateway.api.docs > docs/api.md"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kakeai.music.melody import melody_from_notes, notes_from_melody
 from kakeai.music.score import make_notes
-from serving.gateway.dynamics import sounded
+from serving.gateway.play.dynamics import sounded
 
 QPM = 120.0  # a step is 0.125 s
 STEP = 0.125

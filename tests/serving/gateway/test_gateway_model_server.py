@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from phrases import generate
 
-from serving.gateway import tensors
-from serving.gateway.tensors import tensor
+from serving.gateway.backend import tensors
+from serving.gateway.backend.tensors import tensor
 
 
 @pytest.mark.parametrize(

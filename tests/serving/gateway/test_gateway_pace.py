@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.gateway.pace import Pace
+from serving.gateway.load.pace import Pace
 
 MOST = 64
 

@@ -10,8 +10,8 @@ import pytest
 from websockets.sync.client import connect
 
 from components.ingest import ingest
-from serving.gateway.messages import Note, note_columns
-from serving.gateway.recording import MAX_NOTES, MAX_TURNS, Recording
+from serving.gateway.api.messages import Note, note_columns
+from serving.gateway.collection.recording import MAX_NOTES, MAX_TURNS, Recording
 
 PLAYED = [
     {"pitch": 60, "start": 0.0, "end": 0.5, "velocity": 90},

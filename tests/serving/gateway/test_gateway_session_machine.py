@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.gateway.ask import Reply
-from serving.gateway.exceptions import OutOfTurn
-from serving.gateway.frames import Call, Start, Tempo, Turn
-from serving.gateway.messages import MAX_SEED, Note
-from serving.gateway.phrase import PRIMER_STEPS
-from serving.gateway.session import Session, State
+from serving.gateway.api.frames import Call, Start, Tempo, Turn
+from serving.gateway.api.messages import MAX_SEED, Note
+from serving.gateway.backend.ask import Reply
+from serving.gateway.errors import OutOfTurn
+from serving.gateway.play.primer import PRIMER_STEPS
+from serving.gateway.play.session import Session, State
 
 BAR = 16  # steps of 4/4
 

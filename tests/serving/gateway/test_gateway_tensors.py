@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from serving.gateway import tensors
-from serving.gateway.tensorflow_protos import DT_INT32, TensorProto
+from serving.gateway.backend import tensors
+from serving.gateway.backend.tensorflow_protos import DT_INT32, TensorProto
 
 _arrays = st.one_of(
     *(

@@ -72,6 +72,6 @@ def test_a_clients_trace_goes_on_to_the_model_server(collector, model):
 
 def test_without_the_packages_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    monkeypatch.delitem(sys.modules, "serving.gateway.traces", raising=False)
+    monkeypatch.delitem(sys.modules, "serving.gateway.telemetry.traces", raising=False)
     with pytest.raises(KakeaiError, match=r"KAKEAI_TRACES is set, but .* install kakeai\[traces\]"):
         create_app(Settings(traces="http://127.0.0.1:4317"))

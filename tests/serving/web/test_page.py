@@ -20,7 +20,7 @@ from session_page import (
     strokes,
 )
 
-from serving.gateway.dynamics import MAX_SHIFT
+from serving.gateway.play.dynamics import MAX_SHIFT
 
 
 def test_page_plays_a_session_and_gives_it_as_midi(page: Page, gateway_url: str) -> None:

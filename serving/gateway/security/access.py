@@ -8,10 +8,10 @@ from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from serving.gateway.exceptions import ForeignOrigin, Unauthorized
+from serving.gateway.errors import ForeignOrigin, Unauthorized
 from serving.gateway.gateway import gateway_of
+from serving.gateway.security.tokens import is_known
 from serving.gateway.settings import Settings
-from serving.gateway.tokens import is_known
 
 PROTOCOL = "kakeai"
 BEARER_PROTOCOL = "bearer."  # + the token: a browser's only way to send one with a WebSocket

@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.gateway.tensorflow_protos import Proto
+from serving.gateway.backend.tensorflow_protos import Proto
 
 _propagator = TraceContextTextMapPropagator()
 

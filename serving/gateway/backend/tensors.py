@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.gateway.tensorflow_protos import DT_FLOAT, DT_INT32, DT_INT64, Proto, TensorProto
+from serving.gateway.backend.tensorflow_protos import DT_FLOAT, DT_INT32, DT_INT64, Proto, TensorProto
 
 
 class _Kind(NamedTuple):

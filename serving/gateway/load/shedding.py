@@ -3,8 +3,8 @@
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.gateway.exceptions import Overloaded, TooMany
-from serving.gateway.problems import problem_response
+from serving.gateway.api.problems import problem_response
+from serving.gateway.errors import Overloaded, TooMany
 
 _ASKING = {"/v1/generate", "/predict"}  # paths whose POST asks for an answer
 

@@ -3,8 +3,8 @@
 import json
 import logging
 
-from serving.gateway.request_id import request_id
 from serving.gateway.settings import Settings
+from serving.gateway.telemetry.request_id import request_id
 
 _PLAIN = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
 

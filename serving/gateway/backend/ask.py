@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.gateway.messages import MAX_SEED, Dynamics, Take
+from serving.gateway.api.messages import MAX_SEED, Dynamics, Take
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from enum import Enum
 import numpy as np
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.ask import Ask, Reply, seeds
-from serving.gateway.dynamics import sounded
-from serving.gateway.exceptions import OutOfTurn
-from serving.gateway.frames import Answer, Call, Start, Tempo
-from serving.gateway.messages import note_columns, note_list
-from serving.gateway.phrase import line, recent, top_voice, worth_keeping
+from serving.gateway.api.frames import Answer, Call, Start, Tempo
+from serving.gateway.api.messages import note_columns, note_list
+from serving.gateway.backend.ask import Ask, Reply, seeds
+from serving.gateway.errors import OutOfTurn
+from serving.gateway.play.dynamics import sounded
+from serving.gateway.play.primer import line, recent, top_voice, worth_keeping
 
 
 class State(Enum):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, TypeAdapter
 
-from serving.gateway.messages import (
+from serving.gateway.api.messages import (
     MAX_JSON_INTEGER,
     MAX_PHRASE_SECONDS,
     Bars,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
-from serving.gateway.duet import call_and_steps, midi_bytes
-from serving.gateway.exceptions import InvalidRequest
+from serving.gateway.api.ai_duet import call_and_steps, midi_bytes
+from serving.gateway.errors import InvalidRequest
 
 
 def _midi(rows, qpm=120.0):

@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from kakeai.music.midi import read_midi
 from kakeai.music.score import Score
-from serving.gateway.exceptions import InvalidRequest, RequestTooLarge, RequestTooSlow
-from serving.gateway.messages import MAX_PHRASE_SECONDS, MAX_QPM, MIN_QPM
+from serving.gateway.api.messages import MAX_PHRASE_SECONDS, MAX_QPM, MIN_QPM
+from serving.gateway.errors import InvalidRequest, RequestTooLarge, RequestTooSlow
 from serving.gateway.settings import Settings
 
 DEFAULT_QPM = 120.0  # what a MIDI file without a tempo means

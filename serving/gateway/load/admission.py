@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import prometheus_client
 
-from serving.gateway.exceptions import Overloaded, TooMany
+from serving.gateway.errors import Overloaded, TooMany
 
 _IPV6_CLIENT_BITS = 64  # one subscriber's network; addresses inside it cost nothing
 

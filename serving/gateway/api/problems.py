@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kakeai.errors import KakeaiError
-from serving.gateway.exceptions import GatewayError, InvalidRequest
-from serving.gateway.messages import Problem
+from serving.gateway.api.messages import Problem
+from serving.gateway.errors import GatewayError, InvalidRequest
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -9,17 +9,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.bodies import notes_of, qpm_of, read_body, read_score
-from serving.gateway.exceptions import InvalidRequest, MalformedRequest, UnsupportedMediaType
-from serving.gateway.gateway import Gateway
-from serving.gateway.media import FORM, JSON, MIDI, MIDI_TYPES, media_type
-from serving.gateway.messages import (
+from serving.gateway.api.body import notes_of, qpm_of, read_body, read_score
+from serving.gateway.api.media import FORM, JSON, MIDI, MIDI_TYPES, media_type
+from serving.gateway.api.messages import (
     MAX_PHRASE_SECONDS,
     GenerateOptions,
     GenerateRequest,
     note_columns,
 )
-from serving.gateway.phrase import steps_at, steps_to_the_beat, top_voice
+from serving.gateway.errors import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from serving.gateway.gateway import Gateway
+from serving.gateway.play.primer import steps_at, steps_to_the_beat, top_voice
 
 FILE_FIELD = "midi"  # of a form
 

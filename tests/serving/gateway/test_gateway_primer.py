@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from kakeai.music.melody import NO_EVENT, NOTE_OFF, STEPS_PER_QUARTER, notes_from_melody
 from kakeai.music.score import make_notes
-from serving.gateway.dynamics import mean_velocity
-from serving.gateway.phrase import (
+from serving.gateway.play.dynamics import mean_velocity
+from serving.gateway.play.primer import (
     PRIMER_STEPS,
     line,
     recent,

@@ -1,6 +1,6 @@
 """The API on one plain page, made from the same models that check the requests: GET /docs, and docs/api.md.
 
-``python -m serving.gateway.docs`` prints the latter. It shows the session's frames too, which OpenAPI has no
+``python -m serving.gateway.api.docs`` prints the latter. It shows the session's frames too, which OpenAPI has no
 words for. The page has no script and nothing from other hosts, so it works offline and under a strict content
 security policy; tools read /openapi.json.
 """
@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from serving.gateway.frames import Adopt, Answer, Call, ErrorFrame, Move, Ready, Release, Start, Tempo
-from serving.gateway.messages import Message
+from serving.gateway.api.frames import Adopt, Answer, Call, ErrorFrame, Move, Ready, Release, Start, Tempo
+from serving.gateway.api.messages import Message
 
 _CLIENT_FRAMES: tuple[type[Message], ...] = (Start, Call, Tempo, Adopt)
 _SERVER_FRAMES: tuple[type[Message], ...] = (Ready, Answer, Release, Move, ErrorFrame)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kakeai.music.melody import STEPS_PER_QUARTER, notes_from_melody
-from serving.gateway.messages import DEFAULT_VELOCITY, Dynamics
+from serving.gateway.api.messages import DEFAULT_VELOCITY, Dynamics
 
 # How far a note may stand beside its step, in steps: less than half, so that it is heard on the same step again
 # when the answer comes back as history, and notes never change places.

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.exceptions import InvalidRequest
-from serving.gateway.phrase import end_of
+from serving.gateway.errors import InvalidRequest
+from serving.gateway.play.primer import end_of
 
 _MIDI = b"MThd"
 _byte_values: TypeAdapter[list[int]] = TypeAdapter(list[int])

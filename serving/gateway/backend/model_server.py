@@ -10,10 +10,20 @@ import grpc
 import numpy as np
 
 from kakeai.music.melody import MAX_PITCH, NO_EVENT
-from serving.gateway import tensors
-from serving.gateway.ask import Ask, Reply
-from serving.gateway.channel import open_channel
-from serving.gateway.exceptions import (
+from serving.gateway.api.messages import ModelVersion
+from serving.gateway.backend import tensors
+from serving.gateway.backend.ask import Ask, Reply
+from serving.gateway.backend.channel import open_channel
+from serving.gateway.backend.tensorflow_protos import (
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    ModelServiceStub,
+    ModelVersionStatus,
+    PredictionServiceStub,
+    PredictRequest,
+    Proto,
+)
+from serving.gateway.errors import (
     GatewayError,
     LabelMissing,
     ModelNotFound,
@@ -23,19 +33,9 @@ from serving.gateway.exceptions import (
     NotReady,
     RequestRefused,
 )
-from serving.gateway.messages import ModelVersion
-from serving.gateway.metrics import Metrics
-from serving.gateway.request_id import METADATA, request_id
 from serving.gateway.settings import Settings
-from serving.gateway.tensorflow_protos import (
-    GetModelMetadataRequest,
-    GetModelStatusRequest,
-    ModelServiceStub,
-    ModelVersionStatus,
-    PredictionServiceStub,
-    PredictRequest,
-    Proto,
-)
+from serving.gateway.telemetry.metrics import Metrics
+from serving.gateway.telemetry.request_id import METADATA, request_id
 
 SIGNATURE = "generate"
 AVAILABLE = "AVAILABLE"
@@ -45,7 +45,7 @@ MAX_SENTENCE = 200  # characters of the model server's own words that a client g
 log = logging.getLogger(__name__)
 
 
-class Backend:
+class ModelServer:
     """A client of TF Serving's PredictionService and ModelService. To be made inside a running event loop.
 
     Every method raises a ModelServerError for what goes wrong over there. Every call has a deadline, and

@@ -1,6 +1,6 @@
 """Media types: what a body is, and what an answer is wanted as."""
 
-from serving.gateway.exceptions import NotAcceptable
+from serving.gateway.errors import NotAcceptable
 
 JSON = "application/json"
 MIDI = "audio/midi"

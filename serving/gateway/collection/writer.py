@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from queue import Full, Queue
 
-from serving.gateway.admission import client_of
-from serving.gateway.metrics import Metrics
-from serving.gateway.recording import Recording
+from serving.gateway.collection.recording import Recording
+from serving.gateway.load.admission import client_of
+from serving.gateway.telemetry.metrics import Metrics
 
 MAX_WAITING = 64  # recordings to be written; more come only where the bucket is away
 CLOSING_SECONDS = 5.0  # that what waits gets at the end

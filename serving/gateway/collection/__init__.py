@@ -1,0 +1,1 @@
+"""Phrases that players agree to give, written as a corpus for the next training."""

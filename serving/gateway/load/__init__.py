@@ -1,0 +1,1 @@
+"""How much the gateway takes on at once, and how long a connection may take."""

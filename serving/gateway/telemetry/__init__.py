@@ -1,0 +1,1 @@
+"""What whoever runs the gateway gets to see: logs, metrics, traces, request ids."""
