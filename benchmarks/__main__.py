@@ -23,7 +23,7 @@ TITLES = {
     "warm_start": "Warm start with few tunes",
 }
 VARIANTS = 5
-LONG = ("curves", "warm_start")  # an hour and ten minutes; only when asked for
+LONG = ("curves", "warm_start")  # a quarter of an hour and more; only when asked for
 # How each was measured, and where the time goes that an aim would want back.
 NOTES = {
     "note_sequences": "Whole runs with everything imported. A run starts its reading processes anew, which a small "
