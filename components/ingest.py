@@ -59,10 +59,19 @@ def ingest(
     reuse: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> IngestResult:
-    """Survey a corpus, and read one shard of it; see `survey` and `ingest_shard`.
+    """Survey a corpus, and read one shard of it: `survey` and `ingest_shard` in one.
+
+    Args:
+        corpus: As `survey` takes it: folder, archive or file, local or gs://.
+        output: Folder to write (see `ingest_shard`); one that is there is replaced.
+        shard: Which part of the corpus to read, from 0 on.
+        num_shards: Into how many parts it is divided.
+        num_processes: How many read side by side; by default one for each core. The result is the same.
+        reuse: Folder or gs:// address where what was read is kept by content, for later runs; empty for none.
+        on_progress: Called with files done and files in all.
 
     Raises:
-        KakeaiError: As these.
+        KakeaiError: No such corpus or one without music, no such shard, or a bucket that does not answer.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
