@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from cli.progress import console, plain
-from components.ledger import DUPLICATE, LEDGER, read_ledger
-from components.melody_ledger import REASONS, Loss
+from components.melodies.ledger import REASONS, Loss
+from components.reading.ledger import DUPLICATE, LEDGER, read_ledger
 
 MAX_REASONS = 12  # rows of the table
 

@@ -190,7 +190,7 @@ def train(
 
     Example: kakeai train work/dataset --run-dir work/run --hparams batch_size=64 --num-training-steps 800
     """
-    from components.termination import sigterm_interrupts
+    from components.running.termination import sigterm_interrupts
     from components.train import Progress
     from components.train import train as run
 

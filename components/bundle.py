@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfp.dsl import Artifact, Input, Output
 
-from components.kubeflow import component
-from kakeai.storage import replace_folder
+from components.running.kubeflow import component
+from kakeai.storage import whole_folder
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
@@ -54,10 +53,7 @@ def bundle(
 
     run = training_run.read(run_dir)
     model, step = training_run.load_model(run_dir, step)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
-        folder = Path(aside, "bundle")
-        folder.mkdir()
+    with whole_folder(output) as folder:
         mag = folder / f"{name}.mag"
         description = f"{name}: {run.config}, {run.corpus['num_training_melodies']} melodies, step {step}"
         write_bundle(model, mag, description)
@@ -71,7 +67,6 @@ def bundle(
             "bundle_sha256": hashlib.sha256(mag.read_bytes()).hexdigest(),
         }
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1))
-        replace_folder(folder, output)
     return BundleResult(output / mag.name, output / SAVED_MODEL, step)
 
 
@@ -81,7 +76,7 @@ def bundle_component(run: Input[Artifact], model: str, work: str, bundled: Outpu
     from pathlib import Path
 
     from components.bundle import bundle
-    from components.stage import stage
+    from components.running.stage import stage
 
     with stage("bundle", work) as running:
         result = bundle(Path(run.path), Path(bundled.path), model)

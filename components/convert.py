@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,16 +11,22 @@ from pathlib import Path
 import numpy as np
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Output
 
-from components.found import FoundFile, find, fingerprint, read_found, write_found
-from components.ingested import Ingested
-from components.kubeflow import component
-from components.ledger import LEDGER, REJECTED, FileRow
-from components.melody_ledger import REASONS, Loss, Losses
-from components.split import RULE, Split
+from components.melodies.extracted import (
+    ExtractedFile,
+    extract_files,
+    fingerprint,
+    read_extracted,
+    write_extracted,
+)
+from components.melodies.ledger import REASONS, Loss, Losses
+from components.melodies.split import RULE, Split
+from components.reading.ingested import Ingested
+from components.reading.ledger import LEDGER, REJECTED, FileRow
+from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.music.extraction import Extraction
 from kakeai.music.melody import MAX_PITCH, transposed
-from kakeai.storage import replace_folder
+from kakeai.storage import whole_folder
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def convert(
     Args:
         note_sequences: Folders that `ingest` wrote, in any order.
         output: Folder to write (see `kakeai.model.dataset`), with a ledger of every file and track (see
-            `components.melody_ledger`); one that is there is replaced.
+            `components.melodies.ledger`); one that is there is replaced.
         config: Name of the configuration that will be trained.
         eval_ratio: Share of the files to hold out, from 0 to 1.
         extraction: What counts as a melody.
@@ -85,29 +90,27 @@ def convert(
     distances = semitones(transpose)
     ingested = Ingested(note_sequences)
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
-        found, folder = Path(aside, "found"), Path(aside, "dataset")
-        folder.mkdir()
+    with whole_folder(output) as folder:
+        extracted = folder.with_name("extracted")
         split = Split(eval_ratio)
         sources = _Sources()
 
-        def seen() -> Iterator[FoundFile]:
-            for file in find(ingested, extraction, on_progress):
+        def seen() -> Iterator[ExtractedFile]:
+            for file in extract_files(ingested, extraction, on_progress):
                 sources.add(file.row)
                 split.add(file)
                 yield file
 
-        write_found(found, seen())
+        write_extracted(extracted, seen())
         if not split.num_files:
-            raise KakeaiError(_why_nothing(read_found(found), sources, output))
+            raise KakeaiError(_why_nothing(read_extracted(extracted), sources, output))
 
         learned: set[bytes] = set()
         count: Counter[str] = Counter()
         losses = Losses()
 
         def training() -> Iterator[tuple[np.ndarray, str]]:
-            for file in read_found(found):
+            for file in read_extracted(extracted):
                 if split.holds_out(file.row):
                     continue
                 for melody in file.melodies:
@@ -120,7 +123,7 @@ def convert(
 
         def held_out() -> Iterator[tuple[np.ndarray, str]]:
             with (folder / LEDGER).open("w", encoding="utf-8") as ledger:
-                for file in read_found(found):
+                for file in read_extracted(extracted):
                     side = "training"
                     if split.holds_out(file.row):
                         side, file = "eval", file.without(learned)
@@ -157,7 +160,6 @@ def convert(
             num_transposed=result.num_transposed,
         )
         write_dataset_info(folder, info)
-        replace_folder(folder, output)
     return result
 
 
@@ -200,7 +202,7 @@ class _Sources:
         return self._hash.hexdigest()
 
 
-def _why_nothing(files: Iterable[FoundFile], sources: _Sources, output: Path) -> str:
+def _why_nothing(files: Iterable[ExtractedFile], sources: _Sources, output: Path) -> str:
     losses = Losses()
     unreadable: Counter[str] = Counter()
     ledger = output.with_name(f"{output.name}.{LEDGER}")
@@ -236,8 +238,8 @@ def convert_component(  # noqa: ANN201  KFP reads the signature
     from pathlib import Path
 
     from components.convert import convert
-    from components.kubeflow import log_metrics
-    from components.stage import stage
+    from components.running.kubeflow import log_metrics
+    from components.running.stage import stage
     from kakeai.music.extraction import Extraction
 
     with stage("convert", work) as running:

@@ -1,6 +1,6 @@
 """Evaluate: dataset and weights → a decision, with the figures it rests on, and a report to look at and listen to.
 
-decision.json says whether the model is to be released (`components.gate`): verdict, sentence, champion, checks.
+decision.json says whether the model is to be released (`components.judging.gate`): verdict, sentence, champion, checks.
 tunes.jsonl has a row for each held-out tune: its file, its steps, and the nats a step that it cost the model, the
 n-gram and the champion. metrics.json is flat. Figures that need a held-out side are null where the dataset has none.
 
@@ -34,7 +34,6 @@ n-gram and the champion. metrics.json is flat. Figures that need a held-out side
 
 import json
 import math
-import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -44,15 +43,15 @@ from typing import TYPE_CHECKING, Any
 
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
-from components.kubeflow import component
+from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
-from kakeai.storage import replace_folder
+from kakeai.storage import whole_folder
 
 if TYPE_CHECKING:
     from cloudpathlib import CloudPath
 
-    from components.evidence import Champion
-    from components.predicting import Predicted
+    from components.judging.evidence import Comparison
+    from components.judging.predicting import Predicted
     from kakeai.model.advantage import Advantage
 
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
@@ -102,13 +101,13 @@ def evaluate(
     Raises:
         KakeaiError: A bad dataset, no such checkpoint, or a champion that is not there or does not work.
     """
-    from components.champion_scores import fetched, known_files, log_likelihoods
-    from components.evidence import Evidence
-    from components.gate import decide
-    from components.listening import Samples, figures, hear_tunes, usual
-    from components.predicting import Side, pattern_of_newcomers, predicting
-    from components.survey import read_survey
-    from components.unreadable import unreadable
+    from components.corpus.surveyed import read_survey
+    from components.judging.champion_scores import fetched, known_files, log_likelihoods
+    from components.judging.evidence import Evidence
+    from components.judging.gate import decide
+    from components.judging.listening import Samples, figures, hear_tunes, usual
+    from components.judging.predicting import Side, pattern_of_newcomers, predicting
+    from components.judging.unreadable import unreadable
     from kakeai.model import run as training_run
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
     from kakeai.model.learning_curve import overfitting
@@ -197,30 +196,26 @@ def evaluate(
             asdict(read_survey(surveyed)) if surveyed else None,
         )
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
-        folder = Path(aside, "evaluation")
-        folder.mkdir()
+    with whole_folder(output) as folder:
         (folder / METRICS).write_text(json.dumps(metrics, indent=1))
         (folder / DECISION).write_text(json.dumps(asdict(decision), indent=1))
         (folder / TUNES).write_text("".join(json.dumps(row) + "\n" for row in tunes))
         (folder / REPORT).write_text(page, encoding="utf-8")
-        replace_folder(folder, output)
     on_progress(PARTS, PARTS)
     return metrics
 
 
 def _champion(
     version: int, predicted: "Predicted", known: frozenset[str], newcomers: "Advantage | None"
-) -> "Champion":
-    from components.evidence import Champion
+) -> "Comparison":
+    from components.judging.evidence import Comparison
     from kakeai.model.advantage import advantage
 
     challenger, champion = predicted.challenger, predicted.champion
     if not (challenger and champion and predicted.ngram):
-        return Champion(version, None, None)
+        return Comparison(version, None, None)
     some = bool(known.intersection(challenger.sources)) and not known.issuperset(challenger.sources)
-    return Champion(
+    return Comparison(
         version,
         advantage(challenger, champion),
         advantage(champion, predicted.ngram),
@@ -254,10 +249,10 @@ def evaluate_component(  # noqa: ANN201  KFP reads the signature
     import shutil
     from pathlib import Path
 
+    from components.corpus.manifests import manifest_at_hand
     from components.evaluate import METRICS_TOLD, REPORT, evaluate
-    from components.kubeflow import log_metrics
-    from components.manifests import manifest_at_hand
-    from components.stage import stage
+    from components.running.kubeflow import log_metrics
+    from components.running.stage import stage
 
     with stage("evaluate", work) as running, manifest_at_hand(manifest) as surveyed:
         folder = Path(evaluation.path)

@@ -10,22 +10,24 @@ from typing import NamedTuple
 
 from kfp.dsl import Artifact, Output
 
-from components.contents import Content, contents
-from components.corpus_files import Corpus, as_text
-from components.file_reading import FileReading, FileToRead
-from components.kubeflow import component
-from components.ledger import DUPLICATE, LEDGER, READ, REJECTED, REPAIRED, FileRow
-from components.packs import NewPack, Packs
-from components.reading_processes import ReadingProcesses
-from components.survey import read_survey, survey
+from components.corpus.files import Corpus, as_text
+from components.corpus.surveyed import read_survey
+from components.reading.contents import Content, contents
+from components.reading.formats import FileReading, FileToRead
+from components.reading.ingested import INFO
+from components.reading.ledger import DUPLICATE, LEDGER, READ, REJECTED, REPAIRED, FileRow
+from components.reading.packs import NewPack, Packs, new_pack, open_packs
+from components.reading.processes import ReadingProcesses
+from components.running.kubeflow import component
+from components.survey import survey
 from kakeai.errors import KakeaiError
 from kakeai.manifest import MANIFEST, ManifestRow, read_manifest
 from kakeai.model.tfrecord import write_records
 from kakeai.music.midi.batch import BATCH_BYTES
 from kakeai.processors import usable_processors
-from kakeai.storage import replace_folder
+from kakeai.storage import whole_folder
 
-INFO, REJECTED_LIST = "ingest.json", "rejected.jsonl"
+REJECTED_LIST = "rejected.jsonl"
 BATCH_FILES = 500
 
 
@@ -91,7 +93,7 @@ def ingest_shard(
     """Read those files of a corpus that a manifest gives to one shard.
 
     `output` gets `note_sequences-SSSSS-of-NNNNN.tfrecord`, which Magenta reads; `ledger.jsonl`, what became of
-    each file (see `components.ledger`); `rejected.jsonl`, a row of path, reason and bytes for each thing that
+    each file (see `components.reading.ledger`); `rejected.jsonl`, a row of path, reason and bytes for each thing that
     could not be read; and `ingest.json`, the counts. It appears whole or not at all.
 
     Args:
@@ -100,7 +102,7 @@ def ingest_shard(
         shard: From 0 on.
         num_processes: How many read side by side; by default one for each core. The result is the same.
         reuse: Folder or gs:// address that outlasts runs, where what was read is kept by content (see
-            `components.packs`); empty for none. The result is the same.
+            `components.reading.packs`); empty for none. The result is the same.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -116,27 +118,23 @@ def ingest_shard(
         return (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)
 
     total = surveyed.shard_files[shard]
-    output.parent.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
+        whole_folder(output) as folder,
         ReadingProcesses(corpus.name, num_processes or usable_processors()) as processes,
-        Packs(reuse, corpus.name) as packs,
-        NewPack(reuse, corpus.name) as new_pack,
+        open_packs(reuse, corpus.name) as packs,
+        new_pack(reuse, corpus.name) as pack,
     ):
-        folder = Path(aside, "shard")
-        folder.mkdir()
         files = contents(corpus, (row for row in mine() if not packs.holds(row)))
         if reuse:
             reused = (_reused(row, packs) for row in mine() if packs.holds(row))
             files = heapq.merge(reused, files, key=lambda file: file.row.position)
         result = IngestResult()
         sequences = _write_down(
-            processes.read(_batches(files)), folder, result, new_pack, lambda done: on_progress(done, total)
+            processes.read(_batches(files)), folder, result, pack, lambda done: on_progress(done, total)
         )
         write_records(folder / f"note_sequences-{shard:05d}-of-{surveyed.num_shards:05d}.tfrecord", sequences)
         info = {**asdict(result), "shard": shard, "num_shards": surveyed.num_shards}
         (folder / INFO).write_text(json.dumps(info, indent=1) + "\n")
-        replace_folder(folder, output)
     return result
 
 
@@ -168,7 +166,7 @@ def _write_down(
     batches: Iterator[tuple[list[FileReading], list[Content]]],
     folder: Path,
     result: IngestResult,
-    new_pack: NewPack,
+    pack: NewPack,
     on_progress: Callable[[int], None],
 ) -> Iterator[bytes]:
     """Yield the sequences of all files; write the ledger and what is rejected, and count."""
@@ -185,7 +183,7 @@ def _write_down(
                 reading = file.reading
                 if reading is None and file.sha256:
                     reading = next(following)
-                    new_pack.add(file.row, as_text(file.row.file), file.sha256, reading)
+                    pack.add(file.row, as_text(file.row.file), file.sha256, reading)
                 row, complaints = _judged(file, reading)
                 if reading:
                     yield from reading.sequences
@@ -231,9 +229,9 @@ def ingest_component(manifest: str, shard: int, work: str, note_sequences: Outpu
     from dataclasses import asdict
     from pathlib import Path
 
+    from components.corpus.manifests import manifest_at_hand, reuse_folder
     from components.ingest import ingest_shard
-    from components.manifests import manifest_at_hand, reuse_folder
-    from components.stage import stage
+    from components.running.stage import stage
 
     with stage("ingest", work) as running, manifest_at_hand(manifest) as folder:
         result = ingest_shard(

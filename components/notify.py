@@ -3,7 +3,7 @@
     {"outcome": "released", "sentence": "…", "text": "…", "model": "kakeai", "version": 7, "stage": "release",
      "figures": {…}, "report": "https://…", "run": "…", "state": "SUCCEEDED"}
 
-`outcome` is released, refused, kept, unchanged or failed (see `components.outcome`); `text` is a line for
+`outcome` is released, refused, kept, unchanged or failed (see `components.running.outcome`); `text` is a line for
 chats, which show that field of a webhook's message (Slack, Mattermost, Google Chat).
 """
 
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from kfp import dsl
 
-from components.kubeflow import component
-from components.outcome import FAILED, Outcome
+from components.running.kubeflow import component
+from components.running.outcome import FAILED, Outcome
 
 WEBHOOK = "KAKEAI_WEBHOOK_URL"  # environment variable; from a Secret on the cluster, as the URL is one
 ANSWER_SECONDS = 10
@@ -80,7 +80,7 @@ def notify_component(work: str, status: dsl.PipelineTaskFinalStatus):  # noqa: A
     import os
 
     from components.notify import WEBHOOK, message, post
-    from components.outcome import read_outcome, run_id
+    from components.running.outcome import read_outcome, run_id
 
     content = message(read_outcome(work), status.state, run_id())
     print(content["text"])

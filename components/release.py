@@ -12,9 +12,9 @@ from typing import Any
 from kfp.dsl import Artifact, Input, Output
 
 from components.bundle import DESCRIPTION, SAVED_MODEL
-from components.decision import KEEP, REFUSE, RELEASE, Check
 from components.evaluate import DECISION, METRICS
-from components.kubeflow import component
+from components.judging.decision import KEEP, REFUSE, RELEASE, Check
+from components.running.kubeflow import component
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
@@ -175,7 +175,7 @@ def try_out(bundle: Path, model: str) -> Check:
     """
     import numpy as np
 
-    from components.golden_answers import golden_answers
+    from components.judging.golden_answers import golden_answers
     from serving.model_server.config import ServedModel
     from serving.model_server.server import ModelServer
     from serving.model_server.trial import predict
@@ -241,11 +241,11 @@ def release_component(  # noqa: ANN201  KFP reads the signature
     import json
     from pathlib import Path
 
+    from components.corpus.manifests import manifest_at_hand
     from components.evaluate import METRICS, REPORT
-    from components.manifests import manifest_at_hand
-    from components.outcome import KEPT, REFUSED, RELEASED, Outcome, keep_report, write_outcome
     from components.release import KEEP, REFUSE, RELEASE, release
-    from components.stage import stage
+    from components.running.outcome import KEPT, REFUSED, RELEASED, Outcome, keep_report, write_outcome
+    from components.running.stage import stage
     from kakeai.errors import ExitStatus
     from kakeai.manifest import MANIFEST
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
-from components.kubeflow import component
+from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.model.learning_curve import PATIENCE
 
@@ -203,9 +203,9 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     import hashlib
     from pathlib import Path
 
-    from components.kubeflow import log_metrics
-    from components.stage import stage
-    from components.termination import sigterm_interrupts
+    from components.running.kubeflow import log_metrics
+    from components.running.stage import stage
+    from components.running.termination import sigterm_interrupts
     from components.train import train
     from kakeai.model import run as training_run
     from kakeai.storage import location

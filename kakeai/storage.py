@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kakeai.errors import KakeaiError, ServiceError
 
@@ -139,18 +139,8 @@ def put_file(finished: Path, destination: "Path | CloudPath") -> None:
             blob = bucket.blob(destination.blob, chunk_size=UPLOAD_BYTES)  # type: ignore[attr-defined]
             blob.upload_from_filename(str(finished), retry=_retry())
         return
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=destination.parent, prefix=f".{destination.name}.", delete=False
-    ) as aside:
-        try:
-            with finished.open("rb") as content:
-                shutil.copyfileobj(content, aside)
-            os.chmod(aside.name, 0o644)
-            os.replace(aside.name, destination)
-        except BaseException:
-            os.unlink(aside.name)
-            raise
+    with finished.open("rb") as content, _whole_file(destination) as file:
+        shutil.copyfileobj(content, file)
 
 
 def _retry() -> "Retry":
@@ -202,10 +192,17 @@ def write_whole(path: "Path | CloudPath", content: bytes) -> None:
     if not isinstance(path, Path):
         path.write_bytes(content)  # a bucket's object appears with its last byte
         return
+    with _whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file to write, which takes the place of `path` if no error ends the `with` block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
         try:
-            aside.write(content)
+            yield aside
             aside.flush()
             os.fsync(aside.fileno())
             os.chmod(aside.name, 0o644)
@@ -215,9 +212,17 @@ def write_whole(path: "Path | CloudPath", content: bytes) -> None:
             raise
 
 
-def replace_folder(finished: Path, destination: Path) -> None:
-    """Put the folder `finished` in the place of `destination`, which may exist; both on one file system."""
-    if destination.exists():
-        shutil.rmtree(destination)
+@contextmanager
+def whole_folder(destination: Path) -> Iterator[Path]:
+    """Yield an empty folder, which takes the place of `destination` if no error ends the `with` block.
+
+    What lies beside it, in its parent, is scratch: it is on the same disk and is deleted in the end.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(finished, destination)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as aside:
+        folder = Path(aside, "whole")
+        folder.mkdir()
+        yield folder
+        if destination.exists():
+            shutil.rmtree(destination)
+        os.replace(folder, destination)

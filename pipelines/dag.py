@@ -16,9 +16,9 @@ from components.bundle import bundle_component
 from components.convert import convert_component
 from components.evaluate import evaluate_component
 from components.ingest import ingest_component
-from components.kubeflow import IMAGE
 from components.notify import notify_component
 from components.release import release_component
+from components.running.kubeflow import IMAGE
 from components.survey import survey_component
 from components.train import train_component
 from kakeai.model.learning_curve import PATIENCE

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 from kfp import local
 
 from components.evaluate import REPORT
-from components.outcome import FAILED, RUN, Outcome, read_outcome
-from components.stage import FINISHED, PROGRESS
+from components.running.outcome import FAILED, RUN, Outcome, read_outcome
+from components.running.stage import FINISHED, PROGRESS
 from kakeai.errors import ExitStatus, KakeaiError
 from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline

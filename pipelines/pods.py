@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from kfp import dsl, kubernetes
 
 from components.notify import WEBHOOK
-from components.outcome import RUN
+from components.running.outcome import RUN
 
 GPU_NODES = {"cloud.google.com/compute-class": "kakeai-training"}  # k8s/kubeflow/training-nodes.yaml
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]

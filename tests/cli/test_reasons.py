@@ -4,7 +4,7 @@ import pytest
 
 from cli import reasons
 from cli.reasons import show_reasons
-from components.ledger import FileRow
+from components.reading.ledger import FileRow
 
 
 @pytest.fixture

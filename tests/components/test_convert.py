@@ -12,7 +12,7 @@ from note_seq.protobuf import music_pb2  # noqa: F401  before Magenta, with its 
 
 from components.convert import convert
 from components.ingest import ingest
-from components.melody_ledger import REASONS, Loss
+from components.melodies.ledger import REASONS, Loss
 from kakeai.errors import KakeaiError
 from kakeai.model.dataset import read_dataset, read_dataset_info
 from kakeai.music import extraction
@@ -98,9 +98,9 @@ def test_shards_and_processes_change_nothing(ireland, tmp_path, monkeypatch):
         for shard, folder in enumerate(folders):
             ingest(str(corpus), folder, shard, num_shards)
         if num_shards == 2:
-            monkeypatch.setattr("components.found.PARALLEL_FROM_BYTES", 0)
-            monkeypatch.setattr("components.found.BATCH_BYTES", 10_000)
-            monkeypatch.setattr("components.found.usable_processors", lambda: 2)
+            monkeypatch.setattr("components.melodies.extracted.PARALLEL_FROM_BYTES", 0)
+            monkeypatch.setattr("components.melodies.extracted.BATCH_BYTES", 10_000)
+            monkeypatch.setattr("components.melodies.extracted.usable_processors", lambda: 2)
         convert(folders[::-1], tmp_path / f"of-{num_shards}", "basic_rnn", 0.3)
         monkeypatch.undo()
     names = sorted(path.name for path in (tmp_path / "of-1").iterdir())

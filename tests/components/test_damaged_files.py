@@ -9,8 +9,8 @@ import zipfile
 import pytest
 from smf import HEADER, by_kakeai, by_note_seq, chunk, midi
 
-from components.file_reading import FileToRead
-from components.reading_processes import ReadingProcesses
+from components.reading.formats import FileToRead
+from components.reading.processes import ReadingProcesses
 from kakeai.music.midi import MidiError, mend_midi, read_midi
 from kakeai.music.score import MAX_SECONDS
 

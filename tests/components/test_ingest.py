@@ -14,9 +14,9 @@ import tensorflow as tf
 from absl import flags
 from note_seq.protobuf import music_pb2
 
-from components.corpus_files import MAX_FILE_BYTES
+from components.corpus.files import MAX_FILE_BYTES
 from components.ingest import IngestResult, ingest
-from components.ledger import read_ledger
+from components.reading.ledger import read_ledger
 from kakeai.errors import KakeaiError
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes

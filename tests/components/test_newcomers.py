@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from components.bundle import SAVED_MODEL, bundle
-from components.champion_scores import known_files
 from components.convert import convert
 from components.evaluate import evaluate
-from components.gate import ENOUGH_TUNES, SMALLEST_GAIN
 from components.ingest import ingest_shard
-from components.predicting import Side, pattern_of_newcomers
+from components.judging.champion_scores import known_files
+from components.judging.gate import ENOUGH_TUNES, SMALLEST_GAIN
+from components.judging.predicting import Side, pattern_of_newcomers
 from components.survey import survey
 from components.train import train
 from kakeai.manifest import MANIFEST

@@ -12,7 +12,7 @@ import pytest
 
 from components import notify
 from components.notify import message, post
-from components.outcome import RUN, Outcome, keep_report, read_outcome, write_outcome
+from components.running.outcome import RUN, Outcome, keep_report, read_outcome, write_outcome
 from kakeai.errors import ExitStatus
 
 RELEASED = Outcome(
@@ -118,7 +118,7 @@ def test_outcomes_outlast_the_run_in_folders_and_buckets(tmp_path, monkeypatch):
 
 def test_a_stage_that_refuses_its_input_says_so_to_the_run(tmp_path):
     program = (
-        "from components.stage import stage\nfrom kakeai.errors import ServiceError\n"
+        "from components.running.stage import stage\nfrom kakeai.errors import ServiceError\n"
         f"with stage('survey', {str(tmp_path)!r}):\n    raise ServiceError('no bucket')"
     )
     ran = subprocess.run([sys.executable, "-c", program], env={RUN: "r1"}, check=False)

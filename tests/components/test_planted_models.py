@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from components import gate
 from components.bundle import SAVED_MODEL, bundle
 from components.evaluate import evaluate
+from components.judging import gate
 from components.train import train
 from kakeai.errors import KakeaiError
 from kakeai.model import run as training_run

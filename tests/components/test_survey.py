@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import contents as contents_module
-from components import packs
-from components import survey as survey_module
 from components.convert import convert
+from components.corpus import listing
+from components.corpus.shards import divide
 from components.ingest import ingest, ingest_shard
-from components.ledger import read_ledger
-from components.shards import divide
+from components.reading import contents, packs
+from components.reading.ledger import read_ledger
 from components.survey import survey
 from kakeai import storage
 from kakeai import store as model_store
@@ -226,9 +225,9 @@ def test_a_day_pays_for_its_own_files_alone(bucket, tmp_path, out):
 
 
 def test_what_is_too_large_is_never_fetched(bucket, tmp_path, out, monkeypatch):
-    for module in (survey_module, contents_module):
+    for module in (listing, contents):
         monkeypatch.setattr(module, "MAX_FILE_BYTES", 200)
-    monkeypatch.setattr(survey_module, "MAX_ARCHIVE_BYTES", 200)
+    monkeypatch.setattr(listing, "MAX_ARCHIVE_BYTES", 200)
     corpus = bucket.folder()
     for name, content in {"a.mid": tune(60), "b.mid": bytes(201), "c.zip": bytes(201)}.items():
         bucket.put(f"{corpus}/{name}", content)

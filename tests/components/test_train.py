@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from components.termination import sigterm_interrupts
+from components.running.termination import sigterm_interrupts
 from components.train import train
 from kakeai.errors import KakeaiError
 from kakeai.model import checkpoints, trainer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.stage import FINISHED, PROGRESS, REFUSED
+from components.running.stage import FINISHED, PROGRESS, REFUSED
 from serving.gateway.settings import Settings
 from serving.model_server.config import Specific, read_config_file
 

@@ -25,7 +25,7 @@ from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from components.champion_scores import fetched, log_likelihoods
+from components.judging.champion_scores import fetched, log_likelihoods
 from kakeai import store as model_store
 from kakeai.manifest import read_manifest
 from kakeai.music.midi import Track, write_midi

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.evidence import Heard
-from components.gate import ENOUGH_TUNES
+from components.judging.evidence import Heard
+from components.judging.gate import ENOUGH_TUNES
 from kakeai.model.quotation import Quotation, longest_quotations
 from kakeai.music.listening import Sound, mean_sound, sound
 

@@ -7,9 +7,10 @@ import zipfile
 
 import pytest
 
-from components import archives, corpus_files
-from components.archives import Member, UnreadableError, is_archive
-from components.corpus_files import Corpus, as_text
+from components.corpus import archives
+from components.corpus import files as corpus_files
+from components.corpus.archives import Member, UnreadableError, is_archive
+from components.corpus.files import Corpus, as_text
 from kakeai.errors import KakeaiError
 
 CONTENT = {"a.mid": b"first", "deep/er/B.MIDI": b"second", "deep/c.abc": b"third"}

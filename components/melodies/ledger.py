@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from components.found import IN_TRAINING, FoundFile
-from components.ledger import DUPLICATE, REJECTED
+from components.melodies.extracted import IN_TRAINING, ExtractedFile
+from components.reading.ledger import DUPLICATE, REJECTED
 from kakeai.music import extraction
 
 USED, UNUSED = "used", "unused"
@@ -68,7 +68,7 @@ class Loss:
 class Losses(dict[str, Loss]):
     """What was kept out so far, by reason."""
 
-    def rows(self, file: FoundFile, side: str) -> Iterator[dict[str, Any]]:
+    def rows(self, file: ExtractedFile, side: str) -> Iterator[dict[str, Any]]:
         """Count a file in, and yield its rows in the ledger.
 
         Args:

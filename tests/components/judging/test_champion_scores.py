@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.champion_scores import fetched, known_files, log_likelihoods
+from components.judging.champion_scores import fetched, known_files, log_likelihoods
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow, write_manifest
 from kakeai.model.batches import pad

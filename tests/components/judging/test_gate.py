@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from components.decision import Check
-from components.evidence import Champion, Evidence, Heard
-from components.gate import ENOUGH_TUNES, SMALLEST_GAIN, TOLERANCE, decide
+from components.judging.decision import Check
+from components.judging.evidence import Comparison, Evidence, Heard
+from components.judging.gate import ENOUGH_TUNES, SMALLEST_GAIN, TOLERANCE, decide
 from kakeai.model.advantage import Advantage
 from kakeai.music.listening import Sound
 
@@ -27,7 +27,7 @@ def heard(share=0.0, quotation=5, **strange):
 
 
 def evidence(over_champion=None, samples=None, over_ngram=None, known=None, champion_over_ngram=None):
-    champion = over_champion and Champion(3, over_champion, champion_over_ngram or gain(0.04), known)
+    champion = over_champion and Comparison(3, over_champion, champion_over_ngram or gain(0.04), known)
     return Evidence(over_ngram or gain(0.06), gain(0.3), samples or heard(), TUNES, champion)
 
 
@@ -126,7 +126,7 @@ def test_without_held_out_tunes_a_model_is_judged_by_how_it_plays(quotation):
     )
     assert decide(alone).verdict == "release"
     assert "no tunes are held out" in decide(alone).sentence
-    again = dataclasses.replace(alone, champion=Champion(3, None, None))
+    again = dataclasses.replace(alone, champion=Comparison(3, None, None))
     assert decide(again).sentence.startswith("Version 3 is followed on how the new one plays")
     silent = dataclasses.replace(alone, samples=heard(0.5, silence=1.0))
     assert failed(decide(silent)) == ["silence"]

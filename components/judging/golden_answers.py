@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.decision import Check
+from components.judging.decision import Check
 from kakeai.errors import KakeaiError
 
 # Calls of a bar or two: a scale, a held note, one out of every model's range, one with rests, silence.

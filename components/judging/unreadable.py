@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from components.ledger import LEDGER, REJECTED
+from components.reading.ledger import LEDGER, REJECTED
 from kakeai.report.page import Unreadable
 
 MOST_REASONS = 12  # that a reader takes in

@@ -21,13 +21,13 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The model in service, on the same held-out tunes.
+class Comparison:
+    """The challenger beside the champion, which is the model in service, on the same held-out tunes.
 
     Attributes:
-        version: Its number in the store.
-        gain: The challenger's advantage over it; None where nothing is held out.
-        over_ngram: Its own advantage over the n-gram.
+        version: The champion's number in the store.
+        gain: The challenger's advantage over the champion; None where nothing is held out.
+        over_ngram: The champion's own advantage over the n-gram.
         gain_on_known: The challenger's advantage on those tunes that were in the champion's corpus already, held out
             then as now; None where that is not known, or there are none.
         newcomers: How much pattern there is in what came in since: the advantage that an n-gram learnt from it has over
@@ -58,4 +58,4 @@ class Evidence:
     over_halfway: Advantage
     samples: Heard
     tunes: Heard
-    champion: Champion | None = None
+    champion: Comparison | None = None

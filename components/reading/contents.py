@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
 
-from components.archives import MAX_FILE_BYTES, UnreadableError, too_large
-from components.corpus_files import Corpus
-from components.file_reading import FileReading
+from components.corpus.archives import MAX_FILE_BYTES, UnreadableError, too_large
+from components.corpus.files import Corpus
+from components.reading.formats import FileReading
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow
 from kakeai.storage import CONNECTIONS

@@ -1,7 +1,7 @@
 """Which files are held out: those that the hash of their content chooses, in this run and in every later one."""
 
-from components.found import FoundFile
-from components.ledger import FileRow
+from components.melodies.extracted import ExtractedFile
+from components.reading.ledger import FileRow
 
 RULE = "a file is held out if the first 32 bits of its SHA-256, over 2^32, are below eval_ratio"
 _ABOVE_ALL_DIGESTS = "g"
@@ -23,7 +23,7 @@ class Split:
         self._num_chosen = 0
         self._smallest = _ABOVE_ALL_DIGESTS
 
-    def add(self, file: FoundFile) -> None:
+    def add(self, file: ExtractedFile) -> None:
         """Take a file into account."""
         digest = file.row.sha256
         if digest and next(file.melodies, None) is not None:

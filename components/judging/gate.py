@@ -11,9 +11,9 @@ listened to like any other.
 
 import math
 
-from components.answer_checks import answer_checks
-from components.decision import KEEP, REFUSE, RELEASE, Check, Decision, refusal
-from components.evidence import Champion, Evidence
+from components.judging.answer_checks import answer_checks
+from components.judging.decision import KEEP, REFUSE, RELEASE, Check, Decision, refusal
+from components.judging.evidence import Comparison, Evidence
 from kakeai.model.advantage import Advantage
 
 # Nats a step that a model may lose on the champion before something must be wrong with it: three trainings that differ
@@ -86,7 +86,7 @@ def _first(evidence: Evidence) -> Check:
     return Check("baseline", passed, _number(gain.nll_per_step), 0.0, sentence)
 
 
-def _against(champion: Champion) -> Check:
+def _against(champion: Comparison) -> Check:
     assert champion.gain
     passed = not _is_worse(champion.gain)
     word = "not worse" if passed else "worse"
@@ -94,7 +94,7 @@ def _against(champion: Champion) -> Check:
     return Check("champion", passed, _number(champion.gain.nll_per_step), -TOLERANCE, sentence)
 
 
-def _known(champion: Champion) -> Check:
+def _known(champion: Comparison) -> Check:
     # What came in since may be of another kind, or poison: then a model can gain on that what it lost elsewhere.
     assert champion.gain_on_known
     gain = champion.gain_on_known
@@ -106,7 +106,7 @@ def _known(champion: Champion) -> Check:
     return Check("known_tunes", passed, _number(gain.nll_per_step), -TOLERANCE, sentence)
 
 
-def _newcomers(champion: Champion) -> Check:
+def _newcomers(champion: Comparison) -> Check:
     # Random notes cost the champion so much that whatever has met some gains on them, and loses little elsewhere.
     assert champion.newcomers
     pattern = champion.newcomers

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.golden_answers import CALLS, golden_answers
+from components.judging.golden_answers import CALLS, golden_answers
 from kakeai.errors import KakeaiError
 from kakeai.model.bundle import write_bundle
 from kakeai.model.configs import config_named

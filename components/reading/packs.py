@@ -10,25 +10,26 @@ import hashlib
 import json
 import tempfile
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-import components
 import kakeai
-from components.file_reading import MIDI_SUFFIXES, FileReading, renamed
+from components.reading import formats
+from components.reading.formats import MIDI_SUFFIXES, FileReading, renamed
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow
 from kakeai.model.tfrecord import framed, records_in
 from kakeai.storage import CONNECTIONS, bring, location, names_in, put_file, read_bytes
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from cloudpathlib import CloudPath
 
 _INDEX, _RECORDS = ".jsonl.gz", ".tfrecord"
 _READING_CODE = ("music/**/*.py", "model/note_sequence*.py", "model/notation.py")  # in the package kakeai
@@ -40,7 +41,7 @@ def reader_fingerprint() -> str:
     root = Path(kakeai.__file__).parent
     sources = sorted(path for pattern in _READING_CODE for path in root.glob(pattern))
     digest = hashlib.sha256(f"note-seq {version('note-seq')}".encode())
-    for path in [*sources, Path(components.__file__).with_name("file_reading.py")]:
+    for path in [*sources, Path(formats.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -80,46 +81,45 @@ class _Entry:
     repair: str
 
 
-class Packs(AbstractContextManager["Packs"]):
-    """The packs in a place; those that are looked into are brought here until the context ends."""
+class Packs:
+    """The packs in a place; those that are looked into are brought here until the context of `open_packs` ends."""
 
-    def __init__(self, place: str, collection: str) -> None:
-        """Find them.
-
-        Args:
-            place: A folder or a gs:// address; an empty one has no packs.
-            collection: The name of the collection that is read.
-
-        Raises:
-            KakeaiError: It cannot be named so.
-        """
-        self._root = location(place) / reader_fingerprint() if place else None
-        self._opened = ExitStack()
-        self._here = Path(self._opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-")))
+    def __init__(
+        self, root: "Path | CloudPath | None", collection: str, here: Path, opened: ExitStack
+    ) -> None:
+        """Look for packs under `root` (None: there are none); see `open_packs`."""
+        self._root = root
         self._collection = collection
+        self._here = here
+        self._opened = opened
         self._packs: dict[str, _Pack | None] = {}
 
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        error: BaseException | None,
-        traceback: "TracebackType | None",
-    ) -> None:
-        """Drop what was brought here."""
-        self._opened.close()
-
-    def known(self) -> dict[str, str]:
-        """Return the name of the pack of each content, by its key.
-
-        Raises:
-            KakeaiError: A bucket that does not answer.
-        """
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The name of the pack of each content, by its key."""
         if self._root is None:
             return {}
         names = [name.removesuffix(_INDEX) for name in names_in(self._root) if name.endswith(_INDEX)]
         with ThreadPoolExecutor(CONNECTIONS) as threads:
             indexes = threads.map(self._index, names)
             return {key: name for name, index in zip(names, indexes, strict=True) for key in index}
+
+    @property
+    def are_empty(self) -> bool:
+        """Whether nothing has been read yet.
+
+        Raises:
+            KakeaiError: A bucket that does not answer.
+        """
+        return not self._names
+
+    def name_of(self, row: ManifestRow) -> str:
+        """Return the name of the pack that has a file's content; empty where none has.
+
+        Raises:
+            KakeaiError: A bucket that does not answer.
+        """
+        return self._names.get(content_key(row.file, self._collection, row.md5), "")
 
     def holds(self, row: ManifestRow) -> bool:
         """Return whether the pack that the manifest names has a file's content.
@@ -182,23 +182,41 @@ class _Pack(NamedTuple):
     records: IO[bytes]
 
 
-class NewPack(AbstractContextManager["NewPack"]):
-    """A pack of what this run reads; it is kept where no error ends the context, unless it is empty."""
+@contextmanager
+def open_packs(place: str, collection: str) -> Iterator[Packs]:
+    """Yield the packs in a place.
 
-    def __init__(self, place: str, collection: str) -> None:
-        """Begin a pack in a folder or at a gs:// address; an empty one keeps nothing."""
+    Args:
+        place: A folder or a gs:// address; an empty one has no packs.
+        collection: The name of the collection that is read.
+
+    Raises:
+        KakeaiError: The place cannot be named so.
+    """
+    with tempfile.TemporaryDirectory(prefix="kakeai-") as here, ExitStack() as opened:
+        yield Packs(_root(place), collection, Path(here), opened)
+
+
+class NewPack:
+    """A pack of what this run reads."""
+
+    def __init__(self, collection: str, index: IO[str], records: IO[bytes]) -> None:
+        """Write it into these two files; see `new_pack`."""
         self._collection = collection
-        self._root = location(place) / reader_fingerprint() if place else None
+        self._index, self._records = index, records
         self._keys = hashlib.sha256()
-        self._num_entries = 0
-        self._opened = ExitStack()
-        self._here = Path(self._opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-")))
-        self._index = self._opened.enter_context(gzip.open(self._here / "index", "wt", encoding="utf-8"))  # noqa: SIM115
-        self._records = self._opened.enter_context((self._here / "records").open("wb"))
+        self.num_entries = 0
 
     def add(self, row: ManifestRow, file: str, sha256: str, reading: FileReading) -> None:
-        """Add what came out of a file."""
-        if self._root is None or not reading.lasting:
+        """Add what came out of a file, if another try would come to the same.
+
+        Args:
+            row: The file in the manifest.
+            file: The path that its NoteSequences carry.
+            sha256: Of its content, in hex.
+            reading: What came out of it.
+        """
+        if not reading.lasting:
             return
         key = content_key(row.file, self._collection, row.md5)
         start, num_sequences = self._records.tell(), len(reading.sequences)
@@ -209,21 +227,35 @@ class NewPack(AbstractContextManager["NewPack"]):
             self._records.write(framed(sequence))
         self._index.write(json.dumps(asdict(entry)) + "\n")
         self._keys.update(f"{key}\n".encode())
-        self._num_entries += 1
+        self.num_entries += 1
 
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        error: BaseException | None,
-        traceback: "TracebackType | None",
-    ) -> None:
-        """Keep it, or drop it."""
-        with self._opened:
-            if error is None and self._root is not None and self._num_entries:
-                self._records.close()
-                self._index.close()
-                name = self._keys.hexdigest()[:32]
-                put_file(self._here / "records", self._root / f"{name}{_RECORDS}")
-                put_file(
-                    self._here / "index", self._root / f"{name}{_INDEX}"
-                )  # what is in no index is not there
+    @property
+    def name(self) -> str:
+        """Tells what it holds: the same contents make the same name."""
+        return self._keys.hexdigest()[:32]
+
+
+@contextmanager
+def new_pack(place: str, collection: str) -> Iterator[NewPack]:
+    """Begin a pack; if no error ends the `with` block, it is kept, unless it is empty.
+
+    Args:
+        place: A folder or a gs:// address; with an empty one nothing is kept.
+        collection: The name of the collection that is read.
+
+    Raises:
+        KakeaiError: The place cannot be named so, or a bucket that does not answer.
+    """
+    root = _root(place)
+    with tempfile.TemporaryDirectory(prefix="kakeai-") as folder:
+        index, records = Path(folder, "index"), Path(folder, "records")
+        with gzip.open(index, "wt", encoding="utf-8") as lines, records.open("wb") as content:
+            pack = NewPack(collection, lines, content)
+            yield pack
+        if root is not None and pack.num_entries:
+            put_file(records, root / f"{pack.name}{_RECORDS}")
+            put_file(index, root / f"{pack.name}{_INDEX}")  # last, since what is in no index is not there
+
+
+def _root(place: str) -> "Path | CloudPath | None":
+    return location(place) / reader_fingerprint() if place else None

@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.ingest import INFO
-from components.ledger import DUPLICATE, LEDGER, FileRow, read_ledger
+from components.reading.ledger import DUPLICATE, LEDGER, FileRow, read_ledger
 from kakeai.errors import KakeaiError
+
+INFO = "ingest.json"  # what ingest counted, and which shard it read
 
 
 class IngestedFile(NamedTuple):

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from components.decision import Check
-from components.evidence import Evidence, Heard
+from components.judging.decision import Check
+from components.judging.evidence import Evidence, Heard
 from kakeai.music.listening import Sound
 
 # More answers than among tunes themselves may sound out of the ordinary; a player who takes turns meets one in ten.

@@ -7,7 +7,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from components.archives import MAX_FILE_BYTES, Member, UnreadableError, is_music, members, refused, too_large
+from components.corpus.archives import (
+    MAX_FILE_BYTES,
+    Member,
+    UnreadableError,
+    is_music,
+    members,
+    refused,
+    too_large,
+)
 from kakeai.errors import KakeaiError
 from kakeai.storage import download_object, list_objects, location, read_object
 

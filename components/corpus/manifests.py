@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.survey import SURVEY
+from components.corpus.surveyed import SURVEY
 from kakeai.manifest import MANIFEST
 from kakeai.storage import bucket_errors, location, write_whole
 

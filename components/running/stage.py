@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from components.outcome import FAILED, Outcome, write_outcome
+from components.running.outcome import FAILED, Outcome, write_outcome
 from kakeai.errors import KakeaiError
 
 PROGRESS, FINISHED, REFUSED = "KAKEAI_PROGRESS ", "KAKEAI_STAGE ", "KAKEAI_ERROR "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.corpus_files import as_text
+from components.corpus.files import as_text
 from kakeai.errors import KakeaiError
 from kakeai.manifest import read_manifest
 from kakeai.storage import bucket_errors, location

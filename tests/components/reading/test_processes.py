@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.file_reading import FileToRead, read_files
-from components.reading_processes import BATCHES_AHEAD, ReadingProcesses
+from components.reading.formats import FileToRead, read_files
+from components.reading.processes import BATCHES_AHEAD, ReadingProcesses
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
 
@@ -31,7 +31,7 @@ def readers():
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended meanwhile
             continue
-        if parent == os.getpid() and b"components.reading_processes" in command:
+        if parent == os.getpid() and b"components.reading.processes" in command:
             found.append(int(status.parent.name))
     return found
 

@@ -18,7 +18,7 @@ from threading import Lock
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-from components.file_reading import FileReading, FileToRead, read_files
+from components.reading.formats import FileReading, FileToRead, read_files
 from kakeai.errors import KakeaiError
 
 SECONDS_PER_BATCH = 60  # for a single file, too, before its reader is ended
@@ -124,7 +124,7 @@ class _Process:
         with theirs:
             arguments = map(str, (theirs.fileno(), *limits))
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "components.reading_processes", *arguments],
+                [sys.executable, "-P", "-m", "components.reading.processes", *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},

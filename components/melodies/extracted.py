@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.ingested import Ingested, IngestedFile
-from components.ledger import FileRow
+from components.reading.ingested import Ingested, IngestedFile
+from components.reading.ledger import FileRow
 from kakeai.errors import KakeaiError
 from kakeai.music.extraction import Extraction, Stretch
 from kakeai.processors import usable_processors
@@ -21,7 +21,7 @@ BATCH_BYTES = 2**20  # of NoteSequences that are worked on at once
 IN_TRAINING = "in_training"  # why a stretch gave no melody: it is held out, and the model also trains on it
 
 
-class FoundFile(NamedTuple):
+class ExtractedFile(NamedTuple):
     """A file, and what its tracks hold.
 
     Attributes:
@@ -37,14 +37,14 @@ class FoundFile(NamedTuple):
         """Its melodies, int8 [steps] each."""
         return (stretch.melody for piece in self.pieces for stretch in piece if stretch.melody is not None)
 
-    def without(self, learned: Container[bytes]) -> "FoundFile":
+    def without(self, learned: Container[bytes]) -> "ExtractedFile":
         """Drop the melodies whose fingerprints are in `learned`."""
 
         def kept(stretch: Stretch) -> Stretch:
             repeats = stretch.melody is not None and fingerprint(stretch.melody) in learned
             return Stretch(stretch.track, None, IN_TRAINING) if repeats else stretch
 
-        return FoundFile(self.row, [[kept(stretch) for stretch in piece] for piece in self.pieces])
+        return ExtractedFile(self.row, [[kept(stretch) for stretch in piece] for piece in self.pieces])
 
 
 def fingerprint(melody: np.ndarray) -> bytes:
@@ -52,9 +52,9 @@ def fingerprint(melody: np.ndarray) -> bytes:
     return blake2b(melody.tobytes(), digest_size=8).digest()
 
 
-def find(
+def extract_files(
     ingested: Ingested, rules: Extraction, on_progress: Callable[[int, int], None]
-) -> Iterator[FoundFile]:
+) -> Iterator[ExtractedFile]:
     """Yield every file of a corpus, in its order, with what its tracks hold; large corpora take all cores.
 
     Raises:
@@ -78,7 +78,7 @@ def find(
                 mine = list(islice(pieces, len(file.records)))
                 if any(piece.filename != file.row.file for piece in mine):
                     raise ValueError("the ledger tells of other files")
-                yield FoundFile(file.row, [piece.stretches for piece in mine])
+                yield ExtractedFile(file.row, [piece.stretches for piece in mine])
             done += len(extracted)
             on_progress(done, ingested.num_sequences)
     except ValueError as error:
@@ -97,14 +97,14 @@ def _batches(files: Iterable[IngestedFile]) -> Iterator[list[IngestedFile]]:
         yield batch
 
 
-def write_found(path: Path, files: Iterable[FoundFile]) -> None:
+def write_extracted(path: Path, files: Iterable[ExtractedFile]) -> None:
     """Write files as they come."""
     with path.open("wb") as spool:
         for file in files:
             pickle.dump(file, spool, pickle.HIGHEST_PROTOCOL)
 
 
-def read_found(path: Path) -> Iterator[FoundFile]:
+def read_extracted(path: Path) -> Iterator[ExtractedFile]:
     """Yield the files that this process wrote."""
     with path.open("rb") as spool:
         while True:
