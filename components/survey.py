@@ -1,4 +1,4 @@
-"""Survey: a corpus → its manifest: what files it has, what is new or gone since the last release, and who reads them."""
+"""Survey: a corpus → its manifest: what files it has, what is new or gone since the last release, who reads them."""
 
 from collections.abc import Callable
 from dataclasses import replace
