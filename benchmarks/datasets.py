@@ -68,7 +68,8 @@ def _encode(dataset: Path, config: str) -> None:
     from kakeai.model.batches import eval_batches
     from kakeai.model.configs import config_named
     from kakeai.model.dataset import TRAINING, read_dataset
-    from kakeai.model.encodings import encoding_of, squash
+    from kakeai.model.encodings import encoding_of
+    from kakeai.model.keys import squash
 
     parsed = config_named(config)
     encoding = encoding_of(parsed)

@@ -12,7 +12,7 @@ from components.running.kubeflow import component
 from kakeai.storage import whole_folder
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 DESCRIPTION = "bundle.json"  # what the model is: the part of its card that is known before its release
 SAVED_MODEL = "saved_model"
@@ -34,7 +34,7 @@ class BundleResult:
 
 
 def bundle(
-    run_dir: "Path | CloudPath", output: Path, name: str = "kakeai", step: int | None = None
+    run_dir: "Path | GSPath", output: Path, name: str = "kakeai", step: int | None = None
 ) -> BundleResult:
     """Pack a checkpoint; training may still be going on.
 

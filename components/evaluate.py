@@ -48,7 +48,7 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import whole_folder
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
     from components.judging.evidence import Comparison
     from components.judging.predicting import Predicted
@@ -69,7 +69,7 @@ METRICS_TOLD = (
 
 def evaluate(
     dataset: Path,
-    run_dir: "Path | CloudPath",
+    run_dir: "Path | GSPath",
     output: Path,
     step: int | None = None,
     store: str = "",

@@ -12,7 +12,7 @@ from kakeai.errors import KakeaiError
 from kakeai.model.learning_curve import PATIENCE
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
     from kakeai.model.figures import Figures
 
@@ -61,7 +61,7 @@ class TrainResult:
 
 def train(
     dataset: Path,
-    run_dir: "Path | CloudPath",
+    run_dir: "Path | GSPath",
     config: str | None = None,
     hparams: str = "",
     num_training_steps: int = 1000,

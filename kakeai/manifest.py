@@ -21,7 +21,7 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import bucket_errors
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 MANIFEST = "manifest.jsonl.gz"
 
@@ -38,7 +38,7 @@ class ManifestRow(NamedTuple):
         archive: The path of the archive that it lies in; empty for none.
         member: Its number among the music in that archive.
         same_as: The path of an earlier file with the same content; empty for none.
-        pack: Where its NoteSequences lie from an earlier run (see `components.reuse`); empty for nowhere.
+        pack: Where its NoteSequences lie from an earlier run (see `components.reading.packs`); empty for nowhere.
         shard: Which shard reads it.
     """
 
@@ -76,7 +76,7 @@ def write_manifest(path: Path, lines: Iterable[str]) -> None:
         text.writelines(lines)
 
 
-def read_manifest(path: "Path | CloudPath") -> Iterator[ManifestRow]:
+def read_manifest(path: "Path | GSPath") -> Iterator[ManifestRow]:
     """Yield the rows of a manifest.
 
     Raises:

@@ -7,13 +7,14 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from kakeai.errors import KakeaiError, ServiceError
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath, GSPath
+    from cloudpathlib import GSPath
     from google.api_core.retry import Retry
+    from google.cloud.storage import Blob
 
 # As the storage client has them: how long a bucket is asked that does not answer or says 503, and the wait before it is
 # asked again, which then doubles.
@@ -22,7 +23,7 @@ UPLOAD_BYTES = 8 * 2**20  # of a file sent at once; the storage client would tak
 CONNECTIONS = 10  # that the storage client keeps open, so as many requests at once
 
 
-def location(text: str) -> "Path | CloudPath":
+def location(text: str) -> "Path | GSPath":
     """Return the local path or the bucket's path that `text` names.
 
     Raises:
@@ -30,13 +31,17 @@ def location(text: str) -> "Path | CloudPath":
     """
     if ":" not in text:
         return Path(text).expanduser()
-    from cloudpathlib import AnyPath  # loads the storage client, a fifth of a second
+    from cloudpathlib import AnyPath, GSPath  # loads the storage client, a fifth of a second
 
     try:
         path = AnyPath(text)
     except Exception as error:  # cloudpathlib and the storage client each raise kinds of their own
         raise KakeaiError(f"cannot open {text}: {error}") from None
-    return path.expanduser() if isinstance(path, Path) else path  # type: ignore[return-value]
+    if isinstance(path, Path):
+        return path.expanduser()
+    if not isinstance(path, GSPath):
+        raise KakeaiError(f"cannot open {text}: give a folder or gs://…")
+    return path
 
 
 class StoredObject(NamedTuple):
@@ -75,7 +80,7 @@ def list_objects(folder: "GSPath") -> Iterator[StoredObject]:
                 yield _stored(blob)
 
 
-def _stored(blob) -> StoredObject:  # noqa: ANN001  the storage client's, which is imported late
+def _stored(blob: Any) -> StoredObject:  # noqa: ANN401  a Blob, whose fields are typed as if they might be missing
     return StoredObject(blob.name, blob.size, blob.generation, b64decode(blob.md5_hash or "").hex())
 
 
@@ -101,7 +106,7 @@ def download_object(path: "GSPath", to: Path, generation: int | None = None) -> 
 
 
 @contextmanager
-def _object(path: "GSPath", generation: int | None):  # noqa: ANN202  the storage client's, which is imported late
+def _object(path: "GSPath", generation: int | None) -> "Iterator[Blob]":
     from google.api_core.exceptions import NotFound
 
     with bucket_errors(path):
@@ -111,32 +116,32 @@ def _object(path: "GSPath", generation: int | None):  # noqa: ANN202  the storag
             raise FileNotFoundError(str(path)) from None
 
 
-def names_in(folder: "Path | CloudPath") -> list[str]:
+def names_in(folder: "Path | GSPath") -> list[str]:
     """Return the names of the files in a folder or under a path of a bucket, sorted; none where there is no such."""
     if isinstance(folder, Path):
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [stored.name.rpartition("/")[2] for stored in list_objects(folder)]  # type: ignore[arg-type]
+    return [stored.name.rpartition("/")[2] for stored in list_objects(folder)]
 
 
-def read_bytes(path: "Path | CloudPath") -> bytes:
+def read_bytes(path: "Path | GSPath") -> bytes:
     """Return a file's content, as `read_object` does an object's."""
-    return path.read_bytes() if isinstance(path, Path) else read_object(path)  # type: ignore[arg-type]
+    return path.read_bytes() if isinstance(path, Path) else read_object(path)
 
 
-def bring(path: "Path | CloudPath", folder: Path) -> Path:
+def bring(path: "Path | GSPath", folder: Path) -> Path:
     """Return where a file lies on this machine; an object is written into `folder` first."""
     if isinstance(path, Path):
         return path
-    download_object(path, folder / path.name)  # type: ignore[arg-type]
+    download_object(path, folder / path.name)
     return folder / path.name
 
 
-def put_file(finished: Path, destination: "Path | CloudPath") -> None:
+def put_file(finished: Path, destination: "Path | GSPath") -> None:
     """Put a file on this machine into a folder or a bucket, where it appears whole or not at all."""
     if not isinstance(destination, Path):
         with bucket_errors(destination):
-            bucket = destination.client.client.bucket(destination.bucket)  # type: ignore[attr-defined]
-            blob = bucket.blob(destination.blob, chunk_size=UPLOAD_BYTES)  # type: ignore[attr-defined]
+            bucket = destination.client.client.bucket(destination.bucket)
+            blob = bucket.blob(destination.blob, chunk_size=UPLOAD_BYTES)
             blob.upload_from_filename(str(finished), retry=_retry())
         return
     with finished.open("rb") as content, _whole_file(destination) as file:
@@ -151,7 +156,7 @@ def _retry() -> "Retry":
 
 
 @contextmanager
-def bucket_errors(path: "Path | CloudPath") -> Iterator[None]:
+def bucket_errors(path: "Path | GSPath") -> Iterator[None]:
     """Turn what the storage client raises about a bucket into one sentence; a local path's errors pass."""
     try:
         yield
@@ -161,12 +166,12 @@ def bucket_errors(path: "Path | CloudPath") -> Iterator[None]:
         raise _as_kakeai_error(path, error) from None
 
 
-def _as_kakeai_error(path: "CloudPath", error: Exception) -> KakeaiError:
+def _as_kakeai_error(path: "GSPath", error: Exception) -> KakeaiError:
     from google.api_core.exceptions import Forbidden, NotFound, RetryError, ServerError, Unauthorized
     from google.auth.exceptions import GoogleAuthError
     from requests import ConnectionError
 
-    bucket = f"gs://{path.bucket}"  # type: ignore[attr-defined]
+    bucket = f"gs://{path.bucket}"
     match error:
         case GoogleAuthError() | Unauthorized():
             return ServiceError(
@@ -187,7 +192,7 @@ def _as_kakeai_error(path: "CloudPath", error: Exception) -> KakeaiError:
     return KakeaiError(f"cannot use {path}: {error}")
 
 
-def write_whole(path: "Path | CloudPath", content: bytes) -> None:
+def write_whole(path: "Path | GSPath", content: bytes) -> None:
     """Write a file that is there whole or not at all; folders above it are made."""
     if not isinstance(path, Path):
         path.write_bytes(content)  # a bucket's object appears with its last byte

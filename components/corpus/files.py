@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from components.corpus.archives import (
     MAX_FILE_BYTES,
@@ -18,6 +18,9 @@ from components.corpus.archives import (
 )
 from kakeai.errors import KakeaiError
 from kakeai.storage import download_object, list_objects, location, read_object
+
+if TYPE_CHECKING:
+    from cloudpathlib import GSPath
 
 
 class CorpusFile(NamedTuple):
@@ -75,9 +78,9 @@ class Corpus:
             exists = self._root.exists()
         else:
             found, exists = [], False
-            for stored in list_objects(self._root):  # type: ignore[arg-type]
+            for stored in list_objects(self._root):
                 exists = True
-                if is_music(path := self._relative(stored.name)):
+                if is_music(path := _path_of(stored.name, self._root)):
                     found.append(CorpusFile(path, stored.bytes, stored.generation, stored.md5))
         if not exists:
             raise KakeaiError(
@@ -94,7 +97,7 @@ class Corpus:
         """
         with self._as_listed(path):
             if not isinstance(self._root, Path):
-                return read_object(self._at(path), generation)  # type: ignore[arg-type]
+                return read_object(_object_at(path, self._root), generation)
             try:
                 with open(self._local(path), "rb") as file:
                     size = os.fstat(file.fileno()).st_size
@@ -125,11 +128,11 @@ class Corpus:
     def _open(self, path: str, generation: int) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryDirectory(prefix="kakeai-") as folder, ExitStack() as opened:
             with self._as_listed(path):
-                if self.is_local:
+                if isinstance(self._root, Path):
                     here = Path(self._local(path))
                 else:
                     here = Path(folder, "archive")
-                    download_object(self._at(path), here, generation)  # type: ignore[arg-type]
+                    download_object(_object_at(path, self._root), here, generation)
                 try:
                     file = opened.enter_context(here.open("rb"))
                 except FileNotFoundError:
@@ -138,17 +141,9 @@ class Corpus:
                     raise UnreadableError(f"it cannot be read: {error.strerror}", 0) from None
             yield file
 
-    def _relative(self, name: str) -> str:
-        prefix = self._root.blob.rstrip("/")  # type: ignore[union-attr]
-        return self._root.name if name == prefix else name[len(prefix) :].lstrip("/")
-
     def _local(self, path: str) -> str:
         root = str(self._root)
         return root if self._is_file and path == self.name else os.path.join(root, path)
-
-    def _at(self, path: str):  # noqa: ANN202  a path in a bucket
-        is_alone = path == self._root.name  # then the corpus is a single object
-        return self._root if is_alone else self._root / path
 
     @contextmanager
     def _as_listed(self, path: str) -> Iterator[None]:
@@ -163,6 +158,17 @@ class Corpus:
 def as_text(path: str) -> str:
     """Write the bytes of a path that is no UTF-8 as backslash and number: protos and people take only text."""
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _path_of(name: str, corpus: "GSPath") -> str:
+    """Return an object's path in its corpus, which may be that object alone."""
+    prefix = corpus.blob.rstrip("/")
+    return corpus.name if name == prefix else name[len(prefix) :].lstrip("/")
+
+
+def _object_at(path: str, corpus: "GSPath") -> "GSPath":
+    """Return where the object with a path in the corpus lies; the inverse of `_path_of`."""
+    return corpus if path == corpus.name else corpus / path
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -29,7 +29,7 @@ from kakeai.model.tfrecord import framed, records_in
 from kakeai.storage import CONNECTIONS, bring, location, names_in, put_file, read_bytes
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 _INDEX, _RECORDS = ".jsonl.gz", ".tfrecord"
 _READING_CODE = ("music/**/*.py", "model/note_sequence*.py", "model/notation.py")  # in the package kakeai
@@ -84,9 +84,7 @@ class _Entry:
 class Packs:
     """The packs in a place; those that are looked into are brought here until the context of `open_packs` ends."""
 
-    def __init__(
-        self, root: "Path | CloudPath | None", collection: str, here: Path, opened: ExitStack
-    ) -> None:
+    def __init__(self, root: "Path | GSPath | None", collection: str, here: Path, opened: ExitStack) -> None:
         """Look for packs under `root` (None: there are none); see `open_packs`."""
         self._root = root
         self._collection = collection
@@ -257,5 +255,5 @@ def new_pack(place: str, collection: str) -> Iterator[NewPack]:
             put_file(index, root / f"{pack.name}{_INDEX}")  # last, since what is in no index is not there
 
 
-def _root(place: str) -> "Path | CloudPath | None":
+def _root(place: str) -> "Path | GSPath | None":
     return location(place) / reader_fingerprint() if place else None

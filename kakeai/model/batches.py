@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kakeai.music.melody import NO_EVENT
+from kakeai.music.melody import NO_EVENT, STEPS_PER_BAR
 
 # Melodies are sorted by length within pools of this many batches: little padding, and still a new mixture each epoch.
 POOL_BATCHES = 8
 NUM_WIDTHS = 4
-STEPS_A_BAR = 16
 
 
 class Batch(NamedTuple):
@@ -28,7 +27,7 @@ class Batch(NamedTuple):
 def widths(melodies: Sequence[np.ndarray]) -> list[int]:
     """Return the few widths, in steps, that batches of these melodies are padded to; each is compiled once."""
     quantiles = np.quantile([len(melody) for melody in melodies], np.arange(1, NUM_WIDTHS + 1) / NUM_WIDTHS)
-    return sorted({-(-int(np.ceil(length)) // STEPS_A_BAR) * STEPS_A_BAR for length in quantiles})
+    return sorted({-(-int(np.ceil(length)) // STEPS_PER_BAR) * STEPS_PER_BAR for length in quantiles})
 
 
 def pad(melodies: Sequence[np.ndarray], widths: Sequence[int] = (), rows: int = 0) -> Batch:

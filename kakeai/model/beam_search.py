@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from kakeai.model import draws
-from kakeai.model.encodings import squash, transpose
+from kakeai.model.keys import squash, transpose
 from kakeai.model.network import MelodyRnn
 from kakeai.model.player import Player
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH

@@ -15,7 +15,7 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import names_in, read_bytes, write_whole
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 KEPT_CHECKPOINTS = 10  # Magenta's --num_checkpoints
 State = Mapping[str, np.ndarray]
@@ -44,20 +44,20 @@ def assign(state: State, variables: Mapping[str, Sequence[Any]]) -> None:
                 raise KakeaiError(f"a checkpoint fits another model, by {group}/{i}: {error}") from None
 
 
-def steps(run_dir: "Path | CloudPath") -> list[int]:
+def steps(run_dir: "Path | GSPath") -> list[int]:
     """Return the steps that there are checkpoints of, the earliest first."""
     names = [name.removesuffix(".npz") for name in names_in(run_dir / "checkpoints")]
     return sorted(int(name) for name in names if name.isdecimal())
 
 
-def save(run_dir: "Path | CloudPath", step: int, state: State) -> None:
+def save(run_dir: "Path | GSPath", step: int, state: State) -> None:
     """Write the checkpoint of a step."""
     content = io.BytesIO()
     np.savez(content, **state)  # pyright: ignore[reportArgumentType]  its stub takes the arrays for its flag
     write_whole(_path(run_dir, step), content.getvalue())
 
 
-def load(run_dir: "Path | CloudPath", step: int) -> dict[str, np.ndarray]:
+def load(run_dir: "Path | GSPath", step: int) -> dict[str, np.ndarray]:
     """Read the checkpoint of a step.
 
     Raises:
@@ -71,7 +71,7 @@ def load(run_dir: "Path | CloudPath", step: int) -> dict[str, np.ndarray]:
         raise KakeaiError(f"{path} is damaged ({error}); remove it, and an earlier one is taken") from None
 
 
-def newest(run_dir: "Path | CloudPath") -> dict[str, np.ndarray] | None:
+def newest(run_dir: "Path | GSPath") -> dict[str, np.ndarray] | None:
     """Return the newest checkpoint that is whole, None without any."""
     for step in reversed(steps(run_dir)):
         try:
@@ -81,12 +81,12 @@ def newest(run_dir: "Path | CloudPath") -> dict[str, np.ndarray] | None:
     return None
 
 
-def prune(run_dir: "Path | CloudPath", best: int) -> None:
+def prune(run_dir: "Path | GSPath", best: int) -> None:
     """Remove all but the newest checkpoints and the one of step `best`."""
     for step in steps(run_dir)[:-KEPT_CHECKPOINTS]:
         if step != best:
             _path(run_dir, step).unlink(missing_ok=True)
 
 
-def _path(run_dir: "Path | CloudPath", step: int) -> "Path | CloudPath":
+def _path(run_dir: "Path | GSPath", step: int) -> "Path | GSPath":
     return run_dir / "checkpoints" / f"{step}.npz"

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kakeai.model.beam_search import Beam, continue_melody
-from kakeai.model.encodings import squash, transpose
+from kakeai.model.keys import squash, transpose
 from kakeai.model.network import MelodyRnn
 from kakeai.model.sampler import generate
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH

@@ -14,8 +14,9 @@ import tensorflow as tf
 from kakeai.model.advantage import TuneScores, by_tune
 from kakeai.model.batches import pad
 from kakeai.model.configs import Config
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
 from kakeai.model.figures import Figures, count, figures
+from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
 from kakeai.model.ngram import Ngram
 from kakeai.music.melody import NO_EVENT

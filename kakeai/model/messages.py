@@ -15,9 +15,8 @@ _POOL = descriptor_pool.DescriptorPool()
 
 DOUBLE, INT32, STRING, BYTES = _FIELD.TYPE_DOUBLE, _FIELD.TYPE_INT32, _FIELD.TYPE_STRING, _FIELD.TYPE_BYTES
 
-Fields = Mapping[
-    str, tuple[int, Any]
-]  # by name: its number, and its type, or a list with its type if repeated
+# By name: a field's number, and its type, or a list with its type if the field is repeated
+Fields = Mapping[str, tuple[int, Any]]
 
 
 def message_class(name: str, fields: Fields) -> Any:  # noqa: ANN401  generated at run time

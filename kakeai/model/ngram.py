@@ -22,9 +22,8 @@ import numpy as np
 
 from kakeai.music.melody import NO_EVENT
 
-EVENTS = (
-    8  # notes and note-offs that the longest context holds; the eighth gains a thousandth of a nat a step
-)
+# Notes and note-offs that the longest context holds; the eighth gains a thousandth of a nat a step.
+EVENTS = 8
 STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 WITTEN_BELL = 1.0
 TRIED_ON_EVERY = 10  # melodies

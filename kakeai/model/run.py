@@ -19,7 +19,7 @@ from kakeai.model.network import MelodyRnn
 from kakeai.storage import names_in, read_bytes, write_whole
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Run:
         return config_named(self.config, self.hparams)
 
 
-def begin(run_dir: "Path | CloudPath", run: Run) -> None:
+def begin(run_dir: "Path | GSPath", run: Run) -> None:
     """Note in `run_dir` what is trained there.
 
     Raises:
@@ -69,7 +69,7 @@ def begin(run_dir: "Path | CloudPath", run: Run) -> None:
     write_whole(run_dir / "run.json", json.dumps(asdict(run), indent=1).encode())
 
 
-def read(run_dir: "Path | CloudPath") -> Run:
+def read(run_dir: "Path | GSPath") -> Run:
     """Return what is trained in `run_dir`.
 
     Raises:
@@ -84,7 +84,7 @@ def read(run_dir: "Path | CloudPath") -> Run:
         raise KakeaiError(f"{path} cannot be read: {error}") from None
 
 
-def curves(run_dir: "Path | CloudPath") -> list[dict]:
+def curves(run_dir: "Path | GSPath") -> list[dict]:
     """Return the evaluations so far: `step`, and the figures of `train` and `eval`."""
     try:
         return [json.loads(line) for line in read_bytes(run_dir / "curves.jsonl").splitlines()]
@@ -92,12 +92,12 @@ def curves(run_dir: "Path | CloudPath") -> list[dict]:
         return []
 
 
-def write_curves(run_dir: "Path | CloudPath", curve: Sequence[dict]) -> None:
+def write_curves(run_dir: "Path | GSPath", curve: Sequence[dict]) -> None:
     """Write the evaluations so far."""
     write_whole(run_dir / "curves.jsonl", "".join(json.dumps(point) + "\n" for point in curve).encode())
 
 
-def copy_best(run_dir: "Path | CloudPath", destination: Path) -> None:
+def copy_best(run_dir: "Path | GSPath", destination: Path) -> None:
     """Make the folder `destination` a run that can be read, with the best checkpoint alone."""
     step = _best_step(run_dir)
     checkpoints.save(destination, step, checkpoints.load(run_dir, step))
@@ -105,7 +105,7 @@ def copy_best(run_dir: "Path | CloudPath", destination: Path) -> None:
         write_whole(destination / name, read_bytes(run_dir / name))
 
 
-def load_model(run_dir: "Path | CloudPath", step: int | None = None) -> tuple[MelodyRnn, int]:
+def load_model(run_dir: "Path | GSPath", step: int | None = None) -> tuple[MelodyRnn, int]:
     """Return the model of a checkpoint and the steps it was trained for.
 
     Args:
@@ -126,7 +126,7 @@ def load_model(run_dir: "Path | CloudPath", step: int | None = None) -> tuple[Me
     return model, step
 
 
-def _best_step(run_dir: "Path | CloudPath") -> int:
+def _best_step(run_dir: "Path | GSPath") -> int:
     # Of the lowest held-out loss, or the newest where nothing was evaluated.
     kept = checkpoints.steps(run_dir)
     if not kept:

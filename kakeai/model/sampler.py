@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from kakeai.model import draws
-from kakeai.model.encodings import encoding_of, squash, transpose
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash, transpose
 from kakeai.model.network import MelodyRnn
 from kakeai.model.player import Performance, Player
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT

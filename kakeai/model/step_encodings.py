@@ -13,15 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from kakeai.model.encodings import (
-    KEYS,
-    PITCH_CLASSES,
-    RECENT_PITCHES,
     SPECIAL_EVENTS,
     Encoding,
     KeyEncoding,
     LookbackEncoding,
     OneHotEncoding,
 )
+from kakeai.model.history import RECENT_PITCHES
+from kakeai.model.keys import KEYS, PITCH_CLASSES
 
 
 class Past(NamedTuple):

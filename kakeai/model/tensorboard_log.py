@@ -9,7 +9,7 @@ import tensorflow as tf
 from kakeai.storage import write_whole
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 SIDES = ("train", "eval")
 
@@ -20,7 +20,7 @@ class TensorBoardLog:
     TensorFlow writes local files; those of a run in a bucket are written aside and uploaded after each evaluation.
     """
 
-    def __init__(self, run_dir: "Path | CloudPath") -> None:
+    def __init__(self, run_dir: "Path | GSPath") -> None:
         """Open new files beside those of earlier processes; TensorBoard joins them."""
         self._run_dir = run_dir
         self._aside = None if isinstance(run_dir, Path) else tempfile.TemporaryDirectory()

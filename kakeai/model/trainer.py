@@ -11,8 +11,9 @@ from kakeai.errors import KakeaiError
 from kakeai.model import checkpoints
 from kakeai.model.batches import Batch
 from kakeai.model.configs import Config
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
 from kakeai.model.figures import count, cross_entropy
+from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
 from kakeai.model.precision import LossScale
 from kakeai.model.workers import Workers

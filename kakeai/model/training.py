@@ -14,7 +14,7 @@ from kakeai.model.tensorboard_log import TensorBoardLog
 from kakeai.model.trainer import Trainer
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 
 class Training:
@@ -29,7 +29,7 @@ class Training:
     """
 
     def __init__(
-        self, trainer: Trainer, run_dir: "Path | CloudPath", held_out: Sequence[Batch], writes: bool
+        self, trainer: Trainer, run_dir: "Path | GSPath", held_out: Sequence[Batch], writes: bool
     ) -> None:
         """Restore what there is.
 

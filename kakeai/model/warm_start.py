@@ -11,7 +11,7 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import bring, location
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
     from kakeai.model.network import MelodyRnn
 
@@ -65,7 +65,7 @@ def start_of(warm_start: str, store: str, model: str, champion: int) -> tuple[st
     return warm_start, digest
 
 
-def bundle_at(place: str) -> "Path | CloudPath":
+def bundle_at(place: str) -> "Path | GSPath":
     """Return the bundle's file: `place`, or the only one in that folder or in its assets.extra.
 
     Raises:
@@ -84,7 +84,7 @@ def bundle_at(place: str) -> "Path | CloudPath":
 
 
 @contextmanager
-def _on_this_machine(bundle: "Path | CloudPath") -> Iterator[Path]:
+def _on_this_machine(bundle: "Path | GSPath") -> Iterator[Path]:
     # With NAME.hparams beside it, if there is one.
     with tempfile.TemporaryDirectory() as folder:
         with suppress(FileNotFoundError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from kakeai.errors import KakeaiError
 from kakeai.music.melody import MIN_PITCH, STEPS_PER_QUARTER, quantised, written
-from kakeai.music.score import Score
+from kakeai.music.score import IMPLICIT_METRE, IMPLICIT_QPM, Score
 
 PITCH_CLASSES = 12
 
@@ -25,9 +25,6 @@ TOO_FEW_PITCHES = "too_few_pitches"
 METRE = "metre"  # a bar that is no whole number of steps, or a metre that is none
 DRUMS = "drums"  # drum notes alone
 NO_NOTES = "no_notes"  # none that can be heard
-
-_IMPLICIT_METRE = (4, 4)  # where a file names none, as in note-seq
-_IMPLICIT_QPM = 120.0
 
 
 class Polyphony(StrEnum):
@@ -145,7 +142,7 @@ def _segments(score: Score) -> Iterator[_Segment]:
     changes += [(time, qpm, None) for time, qpm in score.tempos.tolist()]
     changes.sort(key=lambda change: change[0])
 
-    begin, metre, qpm = 0.0, _IMPLICIT_METRE, _IMPLICIT_QPM
+    begin, metre, qpm = 0.0, IMPLICIT_METRE, IMPLICIT_QPM
     for time, new_qpm, new_metre in changes:
         if time >= score.total_time:
             break

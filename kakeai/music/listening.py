@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kakeai.music.melody import NO_EVENT
-
-STEPS_PER_BAR = 16  # a bar of 4/4; a dataset's melodies do not tell their metre
+from kakeai.music.melody import NO_EVENT, STEPS_PER_BAR
 
 
 class Sound(NamedTuple):

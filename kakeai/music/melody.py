@@ -13,6 +13,7 @@ __all__ = [
     "MIN_PITCH",
     "NOTE_OFF",
     "NO_EVENT",
+    "STEPS_PER_BAR",
     "STEPS_PER_QUARTER",
     "melody_from_notes",
     "notes_from_melody",
@@ -24,6 +25,7 @@ __all__ = [
 NO_EVENT = -2
 NOTE_OFF = -1
 STEPS_PER_QUARTER = 4
+STEPS_PER_BAR = 16  # of 4/4, where nothing tells the metre
 
 
 def quantised(starts: np.ndarray, ends: np.ndarray, qpm: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from kakeai.errors import KakeaiError
-from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER, melody_from_notes, notes_from_melody
-from kakeai.music.score import Score
-
-STEPS_PER_BAR = 16  # of 4/4
-IMPLICIT_METRE = (4, 4)  # where a file names none, as in note-seq
-IMPLICIT_QPM = 120.0
+from kakeai.music.melody import (
+    NO_EVENT,
+    STEPS_PER_BAR,
+    STEPS_PER_QUARTER,
+    melody_from_notes,
+    notes_from_melody,
+)
+from kakeai.music.score import IMPLICIT_METRE, IMPLICIT_QPM, Score
 
 
 @dataclass(frozen=True)

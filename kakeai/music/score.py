@@ -8,6 +8,8 @@ import numpy as np
 MIN_PITCH = 0
 MAX_PITCH = 127
 MAX_VELOCITY = 127
+IMPLICIT_METRE = (4, 4)  # where a file names none, as in note-seq
+IMPLICIT_QPM = 120.0
 # No tune lasts a day: such a file is damaged, and would cost later stages their memory.
 MAX_SECONDS = 24 * 3600.0
 

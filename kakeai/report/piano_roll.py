@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kakeai.music.melody import STEPS_PER_QUARTER, notes_from_melody
+from kakeai.music.melody import STEPS_PER_BAR, STEPS_PER_QUARTER, notes_from_melody
 from kakeai.report.words import counted
 
 WIDTH = 1000
@@ -13,7 +13,6 @@ TOP = 22  # for the players' names
 SEMITONE = 8.0  # height of a row
 TALLEST = 240  # of a sheet's rows together; a wider range gets lower rows
 MARGIN = 2  # empty rows above and below
-STEPS_PER_BAR = 16
 STEPS_AS_SECONDS = 60.0 / STEPS_PER_QUARTER  # quarter notes a minute at which a step takes a second
 PITCH_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 

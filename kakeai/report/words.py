@@ -31,9 +31,8 @@ def headline(figures: Figures) -> str:
 
 def comparison(figures: Figures) -> str:
     """Return how the model and the n-gram compare, empty where nothing was held out."""
-    if (
-        figures["beats_ngram"] is None or figures["model_nll_per_note"] is None
-    ):  # none held out; weights gone astray
+    none_held_out, gone_astray = figures["beats_ngram"] is None, figures["model_nll_per_note"] is None
+    if none_held_out or gone_astray:
         return ""
     better = round(figures["gain_share_of_tunes"] * figures["num_eval_tunes"])
     return (

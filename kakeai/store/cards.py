@@ -10,12 +10,12 @@ from kakeai.store.layout import CARD, PRUNED
 from kakeai.store.shelf import in_a_sentence, shelf
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 FORMAT = 1  # of a store; cards of Kakeai 0.1.0 carry none and are read as 1
 
 
-def versions(store: "Path | CloudPath", model: str) -> list[int]:
+def versions(store: "Path | GSPath", model: str) -> list[int]:
     """Return the versions of a model that are whole, oldest first.
 
     Raises:
@@ -25,7 +25,7 @@ def versions(store: "Path | CloudPath", model: str) -> list[int]:
         return shelf(store, model).versions()
 
 
-def champion(store: "Path | CloudPath", model: str) -> int:
+def champion(store: "Path | GSPath", model: str) -> int:
     """Return the version that plays, which is the newest; 0 for none.
 
     Raises:
@@ -34,7 +34,7 @@ def champion(store: "Path | CloudPath", model: str) -> int:
     return max(versions(store, model), default=0)
 
 
-def read_card(store: "Path | CloudPath", model: str, version: int) -> dict[str, Any]:
+def read_card(store: "Path | GSPath", model: str, version: int) -> dict[str, Any]:
     """Return the model card of a version, which may have been pruned; empty if it has none.
 
     Raises:
@@ -47,7 +47,7 @@ def read_card(store: "Path | CloudPath", model: str, version: int) -> dict[str, 
     return {}
 
 
-def lineage(store: "Path | CloudPath", model: str, version: int) -> Iterator[dict[str, Any]]:
+def lineage(store: "Path | GSPath", model: str, version: int) -> Iterator[dict[str, Any]]:
     """Yield the cards from a version back to the first model: each one's parent, or what it was promoted from.
 
     Raises:
@@ -63,7 +63,7 @@ def lineage(store: "Path | CloudPath", model: str, version: int) -> Iterator[dic
         version = card.get("promoted_from") or card.get("parent") or 0
 
 
-def withdrawn(store: "Path | CloudPath", model: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def withdrawn(store: "Path | GSPath", model: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield the cards of versions that were taken out of service for older ones, each with that of the promotion.
 
     Those count that were withdrawn since the last release of new weights.
@@ -78,7 +78,7 @@ def withdrawn(store: "Path | CloudPath", model: str) -> Iterator[tuple[dict[str,
         card = elder
 
 
-def _parsed(content: bytes, path: "Path | CloudPath") -> dict[str, Any]:
+def _parsed(content: bytes, path: "Path | GSPath") -> dict[str, Any]:
     try:
         card = json.loads(content)
         written_as = card.get("store_format", FORMAT)

@@ -12,10 +12,10 @@ from kakeai.store.layout import CARD
 from kakeai.store.shelf import Sources, in_a_sentence, shelf
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 
-def publish(files: Sources, card: dict[str, Any], store: "Path | CloudPath", model: str, parent: int) -> int:
+def publish(files: Sources, card: dict[str, Any], store: "Path | GSPath", model: str, parent: int) -> int:
     """Put a SavedModel and its card into the store as the next version, which appears whole or not at all.
 
     Args:
@@ -35,7 +35,7 @@ def publish(files: Sources, card: dict[str, Any], store: "Path | CloudPath", mod
     return _add(files, {**card, "name": model}, store, model, parent, descends_from=parent)
 
 
-def promote(store: "Path | CloudPath", model: str, version: int, by: str = "", because: str = "") -> int:
+def promote(store: "Path | GSPath", model: str, version: int, by: str = "", because: str = "") -> int:
     """Release the weights of an older version anew, under the next number, which is returned.
 
     Args:
@@ -61,7 +61,7 @@ def promote(store: "Path | CloudPath", model: str, version: int, by: str = "", b
     return _add(files, {**card, **promoted}, store, model, there[-1], descends_from=version)
 
 
-def rollback(store: "Path | CloudPath", model: str, by: str = "", because: str = "") -> int:
+def rollback(store: "Path | GSPath", model: str, by: str = "", because: str = "") -> int:
     """Promote the version that the newest one descends from, and return the new number.
 
     Raises:
@@ -77,7 +77,7 @@ def rollback(store: "Path | CloudPath", model: str, by: str = "", because: str =
 
 
 def prune(
-    store: "Path | CloudPath", model: str, keep: int, pinned: Collection[int] = (), dry_run: bool = False
+    store: "Path | GSPath", model: str, keep: int, pinned: Collection[int] = (), dry_run: bool = False
 ) -> list[int]:
     """Take old versions away, and what killed releases left. Cards are kept, so that the lineage stays whole.
 
@@ -113,7 +113,7 @@ def prune(
 def _add(
     files: Sources,
     card: dict[str, Any],
-    store: "Path | CloudPath",
+    store: "Path | GSPath",
     model: str,
     parent: int,
     descends_from: int,
@@ -131,7 +131,7 @@ def _add(
         return shelf(store, model).add(files, described)
 
 
-def _ancestors(store: "Path | CloudPath", model: str, version: int) -> list[int]:
+def _ancestors(store: "Path | GSPath", model: str, version: int) -> list[int]:
     card = read_card(store, model, version)
     if "lineage" in card or not card:
         return card.get("lineage", [])

@@ -15,7 +15,7 @@ from kakeai.store.layout import CARD, GRAPH, PRUNED, is_version
 from kakeai.store.shelf import Sources, overtaken
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
 UNDER_WAY, TAKEN_AWAY = ".release-", ".gone-"  # beginnings of names
 
@@ -103,5 +103,5 @@ class DiskShelf:
         return self._folder.iterdir() if self._folder.is_dir() else iter(())
 
 
-def _copy(source: "Path | CloudPath", to: Path) -> None:
+def _copy(source: "Path | GSPath", to: Path) -> None:
     write_whole(to, source.read_bytes())

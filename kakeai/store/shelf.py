@@ -9,11 +9,10 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import bucket_errors
 
 if TYPE_CHECKING:
-    from cloudpathlib import CloudPath
+    from cloudpathlib import GSPath
 
-Sources = Mapping[
-    str, "Path | CloudPath"
-]  # a version's files by their paths in it, and where their content is
+# A version's files by their paths in it, and where their content is
+Sources = Mapping[str, "Path | GSPath"]
 
 
 class OvertakenError(KakeaiError):
@@ -54,24 +53,20 @@ class Shelf(Protocol):
         ...
 
 
-def shelf(store: "Path | CloudPath", model: str) -> Shelf:
+def shelf(store: "Path | GSPath", model: str) -> Shelf:
     """Return a model's folder; it need not be there yet."""
     folder = store / model
     if isinstance(folder, Path):
         from kakeai.store.disk import DiskShelf
 
         return DiskShelf(folder)
-    from cloudpathlib import GSPath
-
     from kakeai.store.bucket import BucketShelf
 
-    if not isinstance(folder, GSPath):
-        raise KakeaiError(f"{store} cannot be a model store: give a folder or gs://…")
     return BucketShelf(folder)
 
 
 @contextmanager
-def in_a_sentence(store: "Path | CloudPath", doing: str) -> Iterator[None]:
+def in_a_sentence(store: "Path | GSPath", doing: str) -> Iterator[None]:
     """Tell in one sentence why the store cannot be used.
 
     Raises:
@@ -84,7 +79,7 @@ def in_a_sentence(store: "Path | CloudPath", doing: str) -> Iterator[None]:
         raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
 
 
-def overtaken(folder: "Path | CloudPath") -> OvertakenError:
+def overtaken(folder: "Path | GSPath") -> OvertakenError:
     """Return the sentence for a release that another one got ahead of."""
     return OvertakenError(
         f"another release into {folder} ended while this one was under way, so this model was not released; "

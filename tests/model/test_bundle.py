@@ -17,7 +17,8 @@ from note_seq.protobuf import generator_pb2
 from kakeai.errors import KakeaiError
 from kakeai.model.bundle import read_bundle, write_bundle
 from kakeai.model.configs import config_named
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
 
 MELODY = [60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2, 60, -2, 62, -2, 64, -2, -1, -2]

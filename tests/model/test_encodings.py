@@ -9,7 +9,8 @@ from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_pipeline
 
 from kakeai.model.batches import eval_batches, pad
 from kakeai.model.configs import CONFIGS
-from kakeai.model.encodings import encoding_of, squash, transpose
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash, transpose
 from kakeai.music.extraction import Extraction, extract_melodies
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT
 from kakeai.music.midi import read_midi

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kakeai.model.configs import CONFIGS, config_named
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
 from kakeai.model.player import Player
 

@@ -9,7 +9,8 @@ from magenta.models.melody_rnn import melody_rnn_model
 
 from kakeai.model import sampler
 from kakeai.model.configs import config_named
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
 from kakeai.model.saved_model import servable
 

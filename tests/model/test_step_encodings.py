@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from magenta.models.melody_rnn import melody_rnn_model
 
 from kakeai.model.configs import CONFIGS
-from kakeai.model.encodings import encoding_of, squash
+from kakeai.model.encodings import encoding_of
+from kakeai.model.keys import squash
 from kakeai.model.step_encodings import step_encoding_of
 
 # Few pitches and many holds, so that repeats, lookbacks and returning notes come up; longer than any counter.

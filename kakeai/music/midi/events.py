@@ -105,9 +105,8 @@ def find_events(contents: Sequence[bytes], tracks: Sequence[TrackBytes]) -> Even
 
     deltas = _deltas(content, starts, delta_bytes[starts])
     is_odd |= _since_begin(deltas, first, track) > MAX_TICK
-    deltas[is_meta & ~_KNOWN_META[content[data]]] = (
-        0  # mido forgets the time before a meta event it does not know
-    )
+    # mido forgets the time before a meta event that it does not know
+    deltas[is_meta & ~_KNOWN_META[content[data]]] = 0
     return Events(
         track=track,
         tick=_since_begin(deltas, first, track),

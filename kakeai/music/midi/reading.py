@@ -34,12 +34,10 @@ from kakeai.music.score import NOTE, Score
 class _Notes:
     """The notes of a file, still in ticks, in the order in which they end."""
 
-    rows: array = field(
-        default_factory=lambda: array("q")
-    )  # pitch, velocity, start, end, instrument; and again
-    instruments: dict[tuple[int, int, int], int] = field(
-        default_factory=dict
-    )  # (program, channel, track) → number
+    # pitch, velocity, start, end, instrument of the first note, then of the second, and so on
+    rows: array = field(default_factory=lambda: array("q"))
+    # (program, channel, track) → number
+    instruments: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
 
 def read_midi(data: bytes) -> Score:

@@ -9,9 +9,8 @@ from kakeai.music.midi.format import DEFAULT_TEMPO_US, MAX_TICK, MidiError
 from kakeai.music.midi.signs import Signs
 from kakeai.music.score import KEY_SIGNATURE, MAX_SECONDS, TEMPO, TIME_SIGNATURE, Score
 
-_FILE = (
-    1 << MAX_TICK.bit_length()
-)  # a file's number times this, plus a tick, puts the ticks of files in a row
+# A file's number times this, plus a tick, puts the ticks of files in a row.
+_FILE = 1 << MAX_TICK.bit_length()
 
 
 def make_scores(

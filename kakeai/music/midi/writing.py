@@ -76,15 +76,13 @@ def _track_events(track: Track, channel: int, tempo: int) -> list[tuple[int, byt
     ticks = np.rint(times * 1e6 / tempo * WRITTEN_TICKS_PER_QUARTER).astype(np.int64)
 
     name = track.name.encode()
-    ordered: list[
-        tuple[int, int, bytes]
-    ] = [  # at one tick: first what sets up, then note-offs, then note-ons
+    # (tick, rank, message): at one tick comes first what sets up, then note-offs, then note-ons
+    ordered: list[tuple[int, int, bytes]] = [
         (0, 0, bytes([META, TRACK_NAME]) + _as_variable_length(len(name)) + name),
         (0, 0, bytes([0xC0 | channel, track.program])),
     ]
-    voices: dict[
-        tuple[int, int], list[tuple[int, int, int]]
-    ] = {}  # (channel, pitch) → [(start, end, velocity)]
+    # (channel, pitch) → [(start, end, velocity)]
+    voices: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for note, start, end in zip(notes, ticks[0].tolist(), ticks[1].tolist(), strict=True):
         voice = (DRUM_CHANNEL if note["is_drum"] else channel, int(note["pitch"]))
         voices.setdefault(voice, []).append((start, max(end, start + 1), int(note["velocity"])))
