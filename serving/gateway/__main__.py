@@ -17,11 +17,15 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--new-token", action="store_true", help="make a bearer token, print it and its hash, and end"
+        "--new-token",
+        action="store_true",
+        help="make a bearer token, print it, the end of a link that carries it, and its hash, and end",
     )
     if parser.parse_args().new_token:
         token = new_token()
-        print(f"token (for the client): {token}\nhash (for {variable('tokens')}): {token_hash(token)}")
+        print(f"token (for programs): {token}")
+        print(f"end of a link (for players, behind the page's address): #token={token}")
+        print(f"hash (for {variable('tokens')}): {token_hash(token)}")
         return 0
     try:
         settings = settings_from_environment()

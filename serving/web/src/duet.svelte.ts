@@ -3,19 +3,21 @@
  * session says, and holds what the views show.
  */
 
-import { SvelteSet } from "svelte/reactivity";
-import { type KeyListener } from "./input/listener";
-import { MidiPorts, type Ports, type PortsState } from "./input/ports";
+import { playTurn } from "./audio/playing";
+import { MidiPorts } from "./input/ports";
+import { Instrument } from "./instrument.svelte";
 import { browserStore } from "./keep/storage";
 import { type Key, keyOf } from "./music/key";
 import { Partner } from "./partner.svelte";
+import { leadOf } from "./session/lead";
 import { lengthOf, type Piece, timelineOf } from "./session/piece";
 import { type Effect, type Phase, type Plan, Session } from "./session/session";
-import { endToEnd, type Turn, type Who, withoutLastExchange } from "./session/turn";
+import { countNotes, endToEnd, soundingAt, type Turn, turnAt, type Who, withoutLastExchange } from "./session/turn";
 import { Sessions } from "./sessions.svelte";
 import { remembered, TEMPO } from "./settings";
 import { Sounding } from "./sounding.svelte";
-import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toBeats, toSeconds } from "./time";
+import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toSeconds } from "./time";
+import { type GatewayAddress } from "./transport/address";
 import { type Answer, fromWire, startFrame, toWire } from "./transport/protocol";
 
 /** From pressing Start to the first click. */
@@ -23,15 +25,10 @@ const BREATH: Seconds = seconds(0.15);
 /** A sound that is to start sooner than this would start late. */
 const SOUND_MARGIN: Seconds = seconds(0.02);
 
-/**
- * How long before a turn's end Kakeai is called: one and a half times the last round trip and the time of two ticks,
- * but not less than two measured round trips on one machine (up to 50 ms each) and never more than a beat.
- */
-const LEAST_LEAD: Seconds = seconds(0.12);
-const TICKS: Seconds = seconds(0.04);
-const FIRST_ROUND_TRIP: Seconds = seconds(0.1); // a guess until one is measured
+/** A guess until one is measured. */
+const FIRST_ROUND_TRIP: Seconds = seconds(0.1);
 
-export class Duet implements KeyListener {
+export class Duet {
   readonly settings = $state(remembered(browserStore()));
 
   // What the views show
@@ -42,32 +39,34 @@ export class Duet implements KeyListener {
   beatsPerBar = $state(4);
   counts = $state.raw<Record<Who, number>>({ player: 0, kakeai: 0 });
   key = $state.raw<Key | null>(null);
-  pressed = new SvelteSet<number>();
   answering = $state.raw<readonly number[]>([]);
   /** Whether another answer can be asked for. */
   isAnswered = $state(false);
   late = $state(false);
   silent = $state(false);
-  ports = $state<PortsState>("closed");
-  devices = $state.raw<Ports>({ inputs: [], outputs: [] });
 
   readonly sessions = new Sessions();
   readonly sounding: Sounding;
+  readonly instrument: Instrument;
   readonly partner: Partner;
   readonly #session = new Session(this.#plan());
-  readonly #midi = new MidiPorts(this, (ports) => this.#plugged(ports));
   #timeline: Timeline | null = null;
   #piece = $state.raw<Piece>({ beatsPerBar: 4, turns: [] }); // what there is while nothing runs
   #stoppedAt: Beats = beats(0);
   #roundTrip: Seconds = FIRST_ROUND_TRIP;
 
-  /**
-   * @param sessionUrl the gateway's WebSocket
-   * @param modelsUrl where it lists its models
-   */
-  constructor(sessionUrl: string, modelsUrl: string) {
-    this.sounding = new Sounding(this.settings, this.#midi, () => this.#tick());
-    this.partner = new Partner(sessionUrl, modelsUrl, {
+  constructor(gateway: GatewayAddress) {
+    const midi = new MidiPorts();
+    this.sounding = new Sounding(this.settings, midi, () => this.#tick());
+    this.instrument = new Instrument(midi, this.sounding, {
+      noteOn: (pitch, velocity, at) => {
+        if (this.#timeline) this.#session.noteOn(pitch, velocity, this.#timeline.beatAt(at));
+      },
+      noteOff: (pitch, at) => {
+        if (this.#timeline) this.#session.noteOff(pitch, this.#timeline.beatAt(at));
+      },
+    });
+    this.partner = new Partner(gateway, {
       start: (model) => startFrame(this.#tempoNow(), this.beatsPerBar, this.#history(), model),
       onAnswer: (answer, roundTripMs) => this.#answered(answer, roundTripMs),
       onProblem: ({ turn }) => this.#failed(turn ?? this.#session.round),
@@ -76,41 +75,6 @@ export class Duet implements KeyListener {
     if (newest) this.#show(newest.piece);
     this.sessions.turnTo(newest);
     this.partner.begin();
-  }
-
-  // ---- playing ----
-
-  press(pitch: number, velocity: number, atMs: number): void {
-    const engine = this.sounding.unlock();
-    engine?.voices.player.attack(pitch, velocity, engine.clock.now());
-    this.pressed.add(pitch);
-    if (engine && this.#timeline) {
-      this.#session.noteOn(pitch, velocity, this.#timeline.beatAt(engine.clock.heard(atMs)));
-    }
-  }
-
-  release(pitch: number, atMs: number): void {
-    const engine = this.sounding.unlock();
-    engine?.voices.player.release(pitch, engine.clock.now());
-    this.pressed.delete(pitch);
-    if (engine && this.#timeline) this.#session.noteOff(pitch, this.#timeline.beatAt(engine.clock.heard(atMs)));
-  }
-
-  async connectMidi(): Promise<void> {
-    this.sounding.unlock(); // a MIDI message is no gesture, this click is
-    this.ports = "asking";
-    this.ports = await this.#midi.open();
-  }
-
-  #plugged(ports: Ports): void {
-    this.devices = ports;
-    const { output } = this.sounding;
-    if (output !== null && !ports.outputs.some(({ id }) => id === output)) this.sounding.sendTo(null);
-  }
-
-  /** Hear one keyboard alone, or (null) all of them. */
-  hear(input: string | null): void {
-    this.#midi.choose(input);
   }
 
   // ---- the session ----
@@ -197,18 +161,12 @@ export class Duet implements KeyListener {
   /** Hear the dialogue from its beginning. */
   async playBack(): Promise<void> {
     this.stop();
-    const { clock, voices } = await this.sounding.unlocked();
-    await clock.run();
-    const timeline = timelineOf(this.#piece, seconds(clock.now() + BREATH));
+    const engine = await this.sounding.unlocked();
+    await engine.clock.run();
+    const timeline = timelineOf(this.#piece, seconds(engine.clock.now() + BREATH));
     this.#timeline = timeline;
     this.phase = "replay";
-    for (const { who, start, notes } of this.#piece.turns) {
-      const voice = voices[who];
-      for (const { pitch, velocity, start: from, end } of notes) {
-        clock.schedule(timeline.instantOf(beats(start + from)), (at) => voice.attack(pitch, velocity, at));
-        clock.schedule(timeline.instantOf(beats(start + end)), (at) => voice.release(pitch, at));
-      }
-    }
+    for (const turn of this.#piece.turns) playTurn(engine, timeline, turn);
   }
 
   /** The dialogue so far, end to end. */
@@ -244,10 +202,9 @@ export class Duet implements KeyListener {
     this.turn = this.phase === "replay" ? turnAt(this.#piece.turns, now) : this.#session.turn;
     this.beat = this.turn ? Math.floor(now - this.turn.start) : 0;
     const kakeaiPlays = this.phase === "kakeai" || (this.phase === "replay" && this.turn?.who === "kakeai");
-    this.answering = kakeaiPlays && this.turn ? sounding(this.turn, now) : NOTHING;
+    this.answering = kakeaiPlays && this.turn ? soundingAt(this.turn, now) : NOTHING;
     this.isAnswered = this.#session.isAnswered;
-    const counts = { player: 0, kakeai: 0 };
-    for (const { who, notes } of this.turns) counts[who] += notes.length;
+    const counts = countNotes(this.turns);
     if (counts.player === this.counts.player && counts.kakeai === this.counts.kakeai) return;
     this.counts = counts;
     this.key = keyOf(this.turns.flatMap(({ notes }) => notes));
@@ -292,7 +249,7 @@ export class Duet implements KeyListener {
         });
         break;
       case "answer":
-        this.#schedule(effect.turn, timeline);
+        if (this.sounding.running) playTurn(this.sounding.running, timeline, effect.turn);
         break;
       case "late":
         this.late = true;
@@ -314,16 +271,6 @@ export class Duet implements KeyListener {
     running?.voices.kakeai.silence(running.clock.now());
   }
 
-  #schedule({ start, notes }: Turn, timeline: Timeline): void {
-    const { running } = this.sounding;
-    if (!running) return;
-    const { clock, voices } = running;
-    for (const { pitch, velocity, start: from, end } of notes) {
-      clock.schedule(timeline.instantOf(beats(start + from)), (at) => voices.kakeai.attack(pitch, velocity, at));
-      clock.schedule(timeline.instantOf(beats(start + end)), (at) => voices.kakeai.release(pitch, at));
-    }
-  }
-
   #answered({ turn, notes, take }: Answer, roundTripMs: number): void {
     this.#roundTrip = seconds(roundTripMs / 1000);
     const timeline = this.#timeline;
@@ -343,9 +290,8 @@ export class Duet implements KeyListener {
 
   #leadNow(): Beats {
     const clock = this.sounding.running?.clock;
-    const lag = clock ? clock.now() - clock.heard() : 0;
-    const wanted = Math.max(LEAST_LEAD, 1.5 * this.#roundTrip + TICKS) + lag;
-    return beats(Math.min(1, toBeats(seconds(wanted), this.#tempoNow())));
+    const lag = seconds(clock ? clock.now() - clock.heard() : 0);
+    return leadOf(this.#roundTrip, lag, this.#tempoNow());
   }
 
   #tempoNow(): Qpm {
@@ -384,8 +330,3 @@ export class Duet implements KeyListener {
 }
 
 const NOTHING: readonly number[] = [];
-
-const sounding = ({ start, notes }: Turn, now: Beats): readonly number[] =>
-  notes.filter((note) => note.start <= now - start && now - start < note.end).map(({ pitch }) => pitch);
-
-const turnAt = (turns: readonly Turn[], now: Beats): Turn | null => turns.findLast(({ start }) => start <= now) ?? null;

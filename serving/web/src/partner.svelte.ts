@@ -1,5 +1,6 @@
 /** Who answers: the link to the gateway, and the model at its other end. */
 
+import { type GatewayAddress } from "./transport/address";
 import { GatewayLink, type LinkState } from "./transport/gateway";
 import { servedModels, type ServedModel } from "./transport/models";
 import { type Answer, type Call, type Problem, type Ready, type Start, type TempoFrame } from "./transport/protocol";
@@ -22,17 +23,13 @@ export class Partner {
   /** Why the last call, or the last try to begin, had no answer. */
   problem = $state.raw<Problem | null>(null);
 
-  readonly #gateway: GatewayLink;
-  readonly #modelsUrl: string;
+  readonly #link: GatewayLink;
+  readonly #gateway: GatewayAddress;
   #chosen: string | null = null;
 
-  /**
-   * @param sessionUrl the gateway's WebSocket
-   * @param modelsUrl where it lists its models
-   */
-  constructor(sessionUrl: string, modelsUrl: string, player: Player) {
-    this.#modelsUrl = modelsUrl;
-    this.#gateway = new GatewayLink(sessionUrl, {
+  constructor(gateway: GatewayAddress, player: Player) {
+    this.#gateway = gateway;
+    this.#link = new GatewayLink(gateway, {
       start: () => player.start(this.#chosen),
       onState: (state) => {
         if (this.link === "ready") this.problem = null; // it was another connection's
@@ -50,37 +47,37 @@ export class Partner {
 
   /** Begin a dialogue: the gateway forgets the one before. */
   begin(): void {
-    this.#gateway.open();
+    this.#link.open();
   }
 
   /** Go on with a dialogue that is another one than the gateway knows. */
   retell(): void {
-    this.#gateway.reopen();
+    this.#link.reopen();
   }
 
   call(call: Call): void {
-    this.#gateway.call(call);
+    this.#link.call(call);
   }
 
   tempo(frame: TempoFrame): void {
-    this.#gateway.tempo(frame);
+    this.#link.tempo(frame);
   }
 
   /** Let another model answer, from its next turn on. */
   choose(name: string): void {
     this.#chosen = name;
-    this.#gateway.reopen();
+    this.#link.reopen();
   }
 
   /** Let the newer version answer. */
   adopt(): void {
-    if (this.released !== null) this.#gateway.adopt({ type: "adopt", version: this.released });
+    if (this.released !== null) this.#link.adopt({ type: "adopt", version: this.released });
   }
 
   #meet(ready: Ready): void {
     if (this.model?.model !== ready.model || ready.version >= (this.released ?? 0)) this.released = null;
     this.model = ready;
     this.problem = null;
-    void servedModels(this.#modelsUrl).then((models) => (this.models = models));
+    void servedModels(this.#gateway).then((models) => (this.models = models));
   }
 }

@@ -69,7 +69,8 @@ def test_a_token_is_made_by_a_command(start_gateway):
     made = subprocess.run(
         [sys.executable, "-m", "serving.gateway", "--new-token"], capture_output=True, text=True, check=True
     )
-    token, digest = (line.rpartition(" ")[2] for line in made.stdout.splitlines())
+    token, fragment, digest = (line.rpartition(" ")[2] for line in made.stdout.splitlines())
+    assert fragment == f"#token={token}"
     gateway = start_gateway(tokens=[digest])
     assert gateway.client.get("/v1/models", headers=_bearer(token)).status_code == 200
 

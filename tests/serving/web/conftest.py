@@ -17,8 +17,8 @@ from stand_in import StandIn
 if TYPE_CHECKING:
     from tests.conftest import Trained
 
-# What a browser says by itself about a gateway that is not there, or full.
-UNREACHED = re.compile("ERR_CONNECTION_REFUSED|WebSocket connection to .* failed|status of 503")
+# What a browser says by itself about a gateway that is not there, or full, or lets nobody in without a token.
+UNREACHED = re.compile("ERR_CONNECTION_REFUSED|WebSocket connection to .* failed|status of (401|503)")
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from session_page import (
 from stand_in import WAIT_SECONDS, StandIn
 from websockets.sync.client import connect
 
+from serving.gateway.security.tokens import new_token, token_hash
+
 PageAt = Callable[[GatewayProcess], AbstractContextManager[Page]]
 TOO_BUSY = "The server is too busy to answer just now."
 
@@ -104,6 +106,34 @@ def test_page_says_when_the_gateway_is_full_and_goes_on_when_it_is_not(
         await_notes(page, "kakeai", SOME)
         expect(page.get_by_test_id("notice")).not_to_contain_text(TOO_BUSY)
         stop(page)
+
+
+def test_page_is_let_in_by_a_link_with_a_token(
+    gateway: Callable[..., GatewayProcess], stand_in: StandIn, page_at: PageAt
+) -> None:
+    token = new_token()
+    own = gateway(model_server=stand_in.address, tokens=token_hash(token))
+    with page_at(own) as page:
+        page.goto(own.url)
+        notice = page.get_by_test_id("notice")
+        expect(notice).to_contain_text("lets in only those who were given a link", timeout=WAIT_MS)
+        expect(page.get_by_test_id("model")).to_have_text("No access")
+        page.get_by_role("button", name="日本語").click()
+        expect(notice).to_contain_text("専用のリンクを受け取った人だけ")
+        page.goto(f"{own.url}/#token=out-of-date")
+        page.reload()
+        expect(notice).to_contain_text("専用のリンクを受け取った人だけ", timeout=WAIT_MS)
+
+        page.goto(f"{own.url}/#token={token}")  # in the same tab: the page is not loaded anew
+        expect(page.locator("[data-link=ready]")).to_be_visible(timeout=WAIT_MS)
+        assert page.url == f"{own.url}/"  # nobody reads it off the screen, or passes it on
+        with page.expect_response("**/v1/models") as listed:
+            page.reload()
+        assert listed.value.status == 200
+        expect(page.locator("[data-link=ready]")).to_be_visible(timeout=WAIT_MS)
+        with page.context.new_page() as other:  # the token is this tab's alone
+            other.goto(own.url)
+            expect(other.get_by_test_id("notice")).to_contain_text("専用のリンク", timeout=WAIT_MS)
 
 
 def test_page_plays_with_another_model_and_takes_up_its_new_version(

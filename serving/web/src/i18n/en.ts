@@ -144,9 +144,13 @@ export const en = {
   trainedWhen: (when: string) => `on ${when}`,
   newVersion: (version: number) => `Version ${version} is here. Use it`,
   connecting: "Looking for the model…",
+  noAccess: "No access",
 
   // What can go wrong
   away: "The server is away. Trying again; your session goes on where it was.",
+  invitedOnly:
+    "This server lets in only those who were given a link. Open that link whole, with the #token=… at its end; if you " +
+    "did, it no longer counts: ask for a new one.",
   late: "Kakeai is late and comes in on the next beat.",
   problems: {
     404: "This model is not served any more. Choose another one in the settings.",

@@ -18,19 +18,16 @@ export interface Ports {
 }
 
 export class MidiPorts {
-  readonly #listener: KeyListener;
-  readonly #onPorts: (ports: Ports) => void;
   readonly #keyboards = new Map<string, MidiKeyboard>(); // by the port's id
   #outputs: readonly Output[] = [];
   #chosen: string | null = null;
 
-  constructor(listener: KeyListener, onPorts: (ports: Ports) => void) {
-    this.#listener = listener;
-    this.#onPorts = onPorts;
-  }
-
-  /** Ask for the ports; the browser may ask the player, so call it on a click. */
-  async open(): Promise<PortsState> {
+  /**
+   * Ask for the ports; the browser may ask the player, so call it on a click.
+   * @param listener hears the keyboards
+   * @param onPorts is told which ports there are, now and whenever that changes
+   */
+  async open(listener: KeyListener, onPorts: (ports: Ports) => void): Promise<PortsState> {
     if (!("requestMIDIAccess" in navigator)) return "unsupported";
     const { WebMidi } = await import("webmidi");
     try {
@@ -39,7 +36,7 @@ export class MidiPorts {
       const isNo = error instanceof Error && ["NotAllowedError", "SecurityError"].includes(error.name);
       return isNo ? "refused" : "failed";
     }
-    const look = () => this.#look(WebMidi.inputs, WebMidi.outputs);
+    const look = () => onPorts(this.#look(listener, WebMidi.inputs, WebMidi.outputs));
     WebMidi.addListener("portschanged", look);
     look();
     return "open";
@@ -58,10 +55,11 @@ export class MidiPorts {
     this.#outputs.find((output) => output.id === id)?.send([...message], { time: atMs });
   }
 
-  #look(inputs: readonly Input[], outputs: readonly Output[]): void {
+  /** Attend to the keyboards that are there now, and to no others. */
+  #look(listener: KeyListener, inputs: readonly Input[], outputs: readonly Output[]): Ports {
     for (const input of inputs) {
       if (this.#keyboards.has(input.id)) continue;
-      const keyboard = new MidiKeyboard(this.#listener);
+      const keyboard = new MidiKeyboard(listener);
       this.#keyboards.set(input.id, keyboard);
       input.addListener("midimessage", ({ message, timestamp }) => {
         if (this.#chosen !== null && this.#chosen !== input.id) return;
@@ -76,6 +74,6 @@ export class MidiPorts {
     }
     this.#outputs = outputs;
     const named = (ports: readonly Port[]): Port[] => ports.map(({ id, name }) => ({ id, name }));
-    this.#onPorts({ inputs: named(inputs), outputs: named(outputs) });
+    return { inputs: named(inputs), outputs: named(outputs) };
   }
 }

@@ -1,13 +1,19 @@
-/** What this browser keeps between visits. */
+/** What this browser keeps: between visits, or for one of them. */
 
 export type Store = Pick<Storage, "getItem" | "setItem">;
 
 /** For browsers that keep nothing, or forbid it. */
 const FORGETFUL: Store = { getItem: () => null, setItem: () => {} };
 
-export function browserStore(): Store {
+/** Kept between visits, for all tabs. */
+export const browserStore = (): Store => allowed(() => localStorage);
+
+/** Kept until this tab is closed, for it alone. */
+export const visitStore = (): Store => allowed(() => sessionStorage);
+
+function allowed(store: () => Store): Store {
   try {
-    return localStorage;
+    return store();
   } catch {
     return FORGETFUL;
   }

@@ -49,3 +49,18 @@ export function endToEnd(turns: readonly Turn[]): Turn[] {
 /** What is left when the player's last turn, and what Kakeai answered it, are taken back. */
 export const withoutLastExchange = (turns: readonly Turn[]): Turn[] =>
   turns.slice(0, Math.max(0, turns.findLastIndex(({ who }) => who === "player")));
+
+/** The turn that runs at a beat; the last one behind the end, null before the first. */
+export const turnAt = (turns: readonly Turn[], at: Beats): Turn | null =>
+  turns.findLast(({ start }) => start <= at) ?? null;
+
+/** The pitches of a turn that sound at a beat of the session. */
+export const soundingAt = ({ start, notes }: Turn, at: Beats): readonly number[] =>
+  notes.filter((note) => note.start <= at - start && at - start < note.end).map(({ pitch }) => pitch);
+
+/** How many notes each has played. */
+export function countNotes(turns: readonly Turn[]): Record<Who, number> {
+  const counts = { player: 0, kakeai: 0 };
+  for (const { who, notes } of turns) counts[who] += notes.length;
+  return counts;
+}

@@ -1,20 +1,32 @@
 /** The link against a real WebSocket server on loopback, which breaks off as real ones do. */
 
 import { once } from "node:events";
+import { createServer, type Server } from "node:http";
 import { type AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { beats, qpm } from "../time";
+import { GatewayAddress } from "./address";
 import { GatewayLink, type LinkState } from "./gateway";
 import { type Answer, type Call, type Problem, type Ready, startFrame } from "./protocol";
 
-vi.stubGlobal("WebSocket", NodeWebSocket); // Node 20 has no WebSocket of its own
+/** Node 20 has no WebSocket of its own; and where nobody listens to its errors, a browser's does not throw them. */
+class BrowserWebSocket extends NodeWebSocket {
+  constructor(url: URL, protocols: string[] = []) {
+    super(url, protocols);
+    this.on("error", () => {});
+  }
+}
+vi.stubGlobal("WebSocket", BrowserWebSocket);
 
 const CALL: Call = { type: "call", turn: 0, bars: 1, answer_bars: 1, notes: [], temperature: 1, dynamics: "flat", due: 0.2 };
 const READY = { type: "ready", session: "s1", model: "tiny", version: 1, card: null };
 const TAKE = { model: "tiny", version: 1, seed: 5, temperature: 1 };
 
+let http: Server;
 let server: WebSocketServer;
+let known: string | null; // the token that is asked for, if any is
+let token: string | null; // the one that the page has
 let link: GatewayLink;
 let frames: { type: string; [key: string]: unknown }[]; // as they reached the server, over all connections
 let heard: { states: LinkState[]; ready: Ready[]; answers: Answer[]; problems: Problem[]; releases: number[] };
@@ -27,8 +39,20 @@ beforeEach(async () => {
   frames = [];
   onState = () => {};
   heard = { states: [], ready: [], answers: [], problems: [], releases: [] };
-  server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-  await once(server, "listening");
+  known = token = null;
+  http = createServer((request, response) => {
+    response.writeHead(known === null || request.headers.authorization === `Bearer ${known}` ? 200 : 401).end("{}");
+  });
+  server = new WebSocketServer({
+    server: http,
+    verifyClient: ({ req }, admit) => {
+      const offered = req.headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim()) ?? [];
+      admit(known === null || offered.includes(`bearer.${known}`), 401);
+    },
+    handleProtocols: (offered) => offered.has("kakeai") && "kakeai",
+  });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
   server.on("connection", (client) =>
     client.on("message", (data) => {
       const frame = JSON.parse(String(data));
@@ -39,7 +63,7 @@ beforeEach(async () => {
   const history = [
     { who: "player" as const, start: beats(0), bars: 1, length: beats(4), tempo: qpm(120), notes: [], take: null },
   ];
-  link = new GatewayLink(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+  link = new GatewayLink(new GatewayAddress(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, () => token), {
     start: () => startFrame(qpm(120), 4, history),
     onState: (state) => {
       heard.states.push(state);
@@ -56,6 +80,7 @@ afterEach(() => {
   link.close();
   for (const client of server.clients) client.terminate();
   server.close();
+  http.close();
 });
 
 test("a call gets its answer", async () => {
@@ -163,6 +188,19 @@ test("nothing is tried after closing", async () => {
   link.close();
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
+});
+
+test("a gateway that asks for a token is not tried again until there is another one", async () => {
+  onFrame = (type, client) => type === "start" && say(client, READY);
+  known = "right";
+  token = "wrong";
+  link.open();
+  await vi.waitUntil(() => heard.states.includes("refused"), { timeout: 5000 });
+  token = "right";
+  link.open();
+  await vi.waitUntil(() => heard.ready.length > 0, { timeout: 5000 });
+  expect(heard.states).toEqual(["connecting", "away", "refused", "connecting", "ready"]);
+  expect(frames).toHaveLength(1);
 });
 
 test("what is no frame is passed over", async () => {

@@ -3,6 +3,8 @@
  * history of the dialogue, and a call that was not answered is sent once more. The gateway may be another one by then.
  */
 
+import { type GatewayAddress } from "./address";
+import { isUnauthorized } from "./models";
 import {
   type Adopt,
   type Answer,
@@ -15,7 +17,8 @@ import {
   type TempoFrame,
 } from "./protocol";
 
-export type LinkState = "connecting" | "ready" | "away";
+/** `away`: it fell and is tried again; `refused`: the gateway wants another token, and nothing is tried until `open`. */
+export type LinkState = "connecting" | "ready" | "away" | "refused";
 
 /** What the page does with what comes; `start` gives the first frame of every connection, with the history so far. */
 export interface LinkUser {
@@ -31,18 +34,19 @@ export interface LinkUser {
 const RETRY_AFTER_MS = [250, 500, 1000, 2000, 4000] as const;
 
 export class GatewayLink {
-  readonly #url: string;
+  readonly #gateway: GatewayAddress;
   readonly #user: LinkUser;
   #socket: WebSocket | null = null;
   #ready = false;
+  #opening = 0; // counts `open` and `close`: what was asked before the last of them is of no interest
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #unanswered: Call | null = null;
   #begun: Ready | null = null; // how the session goes on, on whatever gateway
   #calledAtMs = 0;
 
-  constructor(url: string, user: LinkUser) {
-    this.#url = url;
+  constructor(gateway: GatewayAddress, user: LinkUser) {
+    this.#gateway = gateway;
     this.#user = user;
   }
 
@@ -78,6 +82,7 @@ export class GatewayLink {
   }
 
   close(): void {
+    this.#opening += 1;
     clearTimeout(this.#retry);
     this.#tries = 0;
     this.#unanswered = null;
@@ -86,11 +91,18 @@ export class GatewayLink {
   }
 
   #connect(): void {
-    const socket = new WebSocket(this.#url);
+    const socket = this.#gateway.openSession();
     this.#socket = socket;
-    socket.onopen = () => socket.send(JSON.stringify(this.#start()));
+    let isOpen = false;
+    socket.onopen = () => {
+      isOpen = true;
+      socket.send(JSON.stringify(this.#start()));
+    };
     socket.onmessage = ({ data }) => this.#receive(String(data));
-    socket.onclose = () => this.#fell(); // an error is always followed by a close
+    socket.onclose = () => {
+      this.#fell(); // an error is always followed by a close
+      if (!isOpen) void this.#askWhy();
+    };
   }
 
   #start(): Start {
@@ -131,6 +143,15 @@ export class GatewayLink {
     const delay = RETRY_AFTER_MS[Math.min(this.#tries, RETRY_AFTER_MS.length - 1)];
     this.#tries += 1;
     this.#retry = setTimeout(() => this.#connect(), delay);
+  }
+
+  /** Why a WebSocket never opened: where only another token would help, try no more. */
+  async #askWhy(): Promise<void> {
+    const opening = this.#opening;
+    if (!(await isUnauthorized(this.#gateway)) || opening !== this.#opening) return;
+    clearTimeout(this.#retry);
+    this.#drop();
+    this.#user.onState("refused");
   }
 
   #drop(): void {

@@ -1,19 +1,35 @@
 /** Which models the gateway serves. */
 
+import { type GatewayAddress } from "./address";
+
 export interface ServedModel {
   readonly name: string;
   readonly default: boolean;
 }
 
-/** The names of the served models; none where the gateway does not say. */
-export async function servedModels(url: string): Promise<readonly ServedModel[]> {
+const UNAUTHORIZED = 401; // HTTP
+
+/** The served models; none where the gateway does not say. */
+export async function servedModels(gateway: GatewayAddress): Promise<readonly ServedModel[]> {
   try {
-    const response = await fetch(url, { headers: { accept: "application/json" } });
+    const response = await gateway.askForModels();
     if (!response.ok) return [];
     const said = (await response.json()) as { models?: unknown };
     if (!Array.isArray(said.models)) return [];
     return said.models.filter((model): model is ServedModel => typeof (model as ServedModel).name === "string");
   } catch {
     return [];
+  }
+}
+
+/**
+ * Whether the gateway is there, but asks for another token. A browser does not tell a page why a WebSocket was
+ * refused; the status of an ordinary request it tells.
+ */
+export async function isUnauthorized(gateway: GatewayAddress): Promise<boolean> {
+  try {
+    return (await gateway.askForModels()).status === UNAUTHORIZED;
+  } catch {
+    return false;
   }
 }

@@ -3,6 +3,10 @@
 import { type Note, type Take, type Turn, type Who } from "../session/turn";
 import { type Qpm, qpm, seconds, toBeats, toSeconds } from "../time";
 
+/** The subprotocol of a session's WebSocket, to be offered beside the one that carries the token. */
+export const SUBPROTOCOL = "kakeai";
+export const subprotocolOf = (token: string): string => `bearer.${token}`;
+
 export interface WireNote {
   readonly pitch: number;
   readonly start: number; // seconds
