@@ -176,9 +176,9 @@ def try_out(bundle: Path, model: str) -> Check:
     import numpy as np
 
     from components.judging.golden_answers import golden_answers
+    from serving.model_server.client import predict
     from serving.model_server.config import ServedModel
     from serving.model_server.server import ModelServer
-    from serving.model_server.trial import predict
 
     inputs = {
         "melody": np.array([[60, -2, 62, -2, 64, -2, 65, -2]], np.int32),

@@ -43,7 +43,7 @@ def golden_answers(weights: Path, address: str, model: str, timeout_seconds: flo
     from kakeai.model import sampler
     from kakeai.model.batches import pad
     from kakeai.model.bundle import read_bundle
-    from serving.model_server.trial import predict
+    from serving.model_server.client import predict
 
     network = read_bundle(weights)
     calls = pad([np.array(call, np.int8) for call in CALLS])

@@ -44,7 +44,7 @@ def _serve(flags: argparse.Namespace) -> None:
     check_free(flags.host, flags.port)
     models = _models(flags)
     batching = _batching(flags)
-    figures_path = _figures_path(flags)
+    metrics_path = _metrics_path(flags)
     # TensorFlow greets with a page of notes about the processor unless this is set before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
@@ -59,8 +59,8 @@ def _serve(flags: argparse.Namespace) -> None:
         **_given(max_predicts=flags.grpc_max_threads, max_runs=flags.tensorflow_session_parallelism),
     )
     server.start()
-    if figures_path:
-        server.tell_figures(figures_path, flags.rest_api_port)
+    if metrics_path:
+        server.serve_metrics(metrics_path, flags.rest_api_port)
     if flags.model_config_file and flags.model_config_file_poll_wait_seconds:
         server.follow(flags.model_config_file, flags.model_config_file_poll_wait_seconds)
     signal.sigwait(ENDING_SIGNALS)
@@ -92,13 +92,13 @@ def _batching(flags: argparse.Namespace) -> "BatchingParameters | None":
     return read_batching_parameters(flags.batching_parameters_file)
 
 
-def _figures_path(flags: argparse.Namespace) -> str | None:
+def _metrics_path(flags: argparse.Namespace) -> str | None:
     from serving.model_server.monitoring import read_monitoring_config
 
     if not flags.monitoring_config_file:
         if flags.rest_api_port:
             raise KakeaiError(
-                "--rest_api_port has only the figures of --monitoring_config_file here, and no REST API: give both."
+                "--rest_api_port has only the metrics of --monitoring_config_file here, and no REST API: give both."
             )
         return None
     path = read_monitoring_config(flags.monitoring_config_file)

@@ -6,11 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 from google.protobuf.message import Message
 
 from kakeai.errors import KakeaiError
 from serving.model_server.scheduler import PROCESSORS
+from serving.model_server.text_proto import read_text_proto
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class BatchingParameters:
         max_enqueued_batches: Batches of one signature that may wait; a request beyond is told UNAVAILABLE.
         num_batch_threads: Batches that run at once.
         allowed_batch_sizes: Sizes that batches are filled up to, rising to `max_batch_size`; () allows any.
-        thread_pool_name: What the figures call the threads that run batches.
+        thread_pool_name: What the metrics call the threads that run batches.
         pad_variable_length_inputs: Whether inputs of unequal lengths are padded, with copies of their first
             value, to share a batch.
     """
@@ -62,15 +63,7 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
 
     Raises KakeaiError if the file cannot be read or asks for what this server does not do.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        proto = text_format.Parse(text, _message_class()())
-    except (OSError, UnicodeDecodeError) as error:
-        raise KakeaiError(f"The batching parameters file {path} cannot be read: {error}.") from error
-    except text_format.ParseError as error:
-        raise KakeaiError(
-            f"The batching parameters file {path} is no BatchingParameters text proto: {error}."
-        ) from error
+    proto = read_text_proto(path, _message_class()(), "batching parameters")
     given = {field.name: _python(value) for field, value in proto.ListFields()}
     if given.pop("enable_large_batch_splitting", False):
         raise KakeaiError(

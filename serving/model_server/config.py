@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudpathlib import CloudPath
-from google.protobuf import text_format
 from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
     FileSystemStoragePathSourceConfig,  # pyright: ignore[reportAttributeAccessIssue]
 )
@@ -15,6 +14,7 @@ from tensorflow_serving.config.model_server_config_pb2 import (
 )
 
 from kakeai.errors import KakeaiError
+from serving.model_server.text_proto import read_text_proto
 
 TENSORFLOW_PLATFORM = "tensorflow"
 
@@ -68,16 +68,7 @@ def read_config_file(path: Path) -> list[ServedModel]:
 
     Raises KakeaiError if the file cannot be read or asks for what this server does not do.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KakeaiError(f"The model config file {path} cannot be read: {error}.") from error
-    try:
-        return served_models(text_format.Parse(text, ModelServerConfig()))
-    except text_format.ParseError as error:
-        raise KakeaiError(
-            f"The model config file {path} is no ModelServerConfig text proto: {error}."
-        ) from error
+    return served_models(read_text_proto(path, ModelServerConfig(), "model config"))
 
 
 def served_models(config: ModelServerConfig) -> list[ServedModel]:

@@ -93,12 +93,12 @@ def parser() -> argparse.ArgumentParser:
         "--rest_api_port",
         type=int,
         default=0,
-        help="port for the figures of --monitoring_config_file; there is no REST API on it (0: none)",
+        help="port for the metrics of --monitoring_config_file; there is no REST API on it (0: none)",
     )
     flags.add_argument(
         "--monitoring_config_file",
         type=Path,
-        help="MonitoringConfig text proto: whether Prometheus can read figures, and at which path",
+        help="MonitoringConfig text proto: whether Prometheus can read metrics, and at which path",
     )
     for name in WITHOUT_EFFECT:
         flags.add_argument(f"--{name}", nargs="?", const="", help=argparse.SUPPRESS)

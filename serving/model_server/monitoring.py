@@ -1,4 +1,4 @@
-"""The port where Prometheus reads the figures: TF Serving's `--monitoring_config_file` and `--rest_api_port`."""
+"""The port where Prometheus reads the metrics: TF Serving's `--monitoring_config_file` and `--rest_api_port`."""
 
 import threading
 from collections.abc import Callable
@@ -7,29 +7,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-from kakeai.errors import KakeaiError
 from serving.model_server.port import check_free
+from serving.model_server.text_proto import read_text_proto
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 REQUEST_SECONDS = 10.0  # for a client to say what it wants
 
 
 def read_monitoring_config(path: Path) -> str | None:
-    """The path to tell the figures at, by a MonitoringConfig text proto; None if it does not enable them.
+    """The path to tell the metrics at, by a MonitoringConfig text proto; None if it does not enable them.
 
     Raises KakeaiError if the file cannot be read.
     """
-    try:
-        proto: Any = text_format.Parse(path.read_text(encoding="utf-8"), _message_class()())
-    except (OSError, UnicodeDecodeError) as error:
-        raise KakeaiError(f"The monitoring config file {path} cannot be read: {error}.") from error
-    except text_format.ParseError as error:
-        raise KakeaiError(
-            f"The monitoring config file {path} is no MonitoringConfig text proto: {error}."
-        ) from error
+    proto: Any = read_text_proto(path, _message_class()(), "monitoring config")
     config = proto.prometheus_config
     return (config.path or DEFAULT_PATH) if config.enable else None
 

@@ -14,15 +14,14 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from serving.model_server.batch import rows_of, run_batch
 from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.figures import Figures
+from serving.model_server.metrics import Metrics
 from serving.model_server.refusal import Refusal
 from serving.model_server.scheduler import Limits, Queue, Run, Scheduler
+from serving.model_server.signature import DEFAULT_SIGNATURE, chosen_outputs, signature_named, with_defaults
 from serving.model_server.task import ANYONE, Array, Caller, Task
 from serving.model_server.tensors import array_of, proto_of
 
 SERVING_TAG = "serve"
-DEFAULT_SIGNATURE = "serving_default"
-PREDICTABLE_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
 MAX_TIMEOUT_MS = 2**31 - 1
 UNLOADED = Refusal(grpc.StatusCode.UNAVAILABLE, "The model was unloaded before there was an answer")
@@ -44,11 +43,11 @@ class Servable:
         folder: Path,
         scheduler: Scheduler,
         batching: BatchingParameters | None,
-        figures: Figures,
+        metrics: Metrics,
     ) -> None:
         """Load `folder`, a version of the model `name`.
 
-        Requests run in the threads of `scheduler`, in batches if there is `batching`; `figures` count them.
+        Requests run in the threads of `scheduler`, in batches if there is `batching`; `metrics` count them.
 
         Raises what TensorFlow raises for a folder that is no SavedModel tagged "serve".
         """
@@ -64,7 +63,7 @@ class Servable:
         self._name = name
         self._scheduler = scheduler
         self._batching = batching
-        self._figures = figures
+        self._metrics = metrics
         self._queues: dict[tuple[str, tuple[str, ...]], Queue] = {}
         self._lock = threading.Lock()
 
@@ -81,15 +80,15 @@ class Servable:
         waits for any more.
         """
         signature_name = signature_name or DEFAULT_SIGNATURE
-        signature = self._signature(signature_name)
-        tensors = _with_defaults(signature, inputs)
+        signature = signature_named(signature_name, self.signatures)
+        tensors = with_defaults(signature, inputs)
         feeds = [array_of(name, tensors[name], signature.inputs[name]) for name in sorted(signature.inputs)]
-        outputs = _chosen_outputs(signature, list(output_filter))
+        outputs = chosen_outputs(signature, list(output_filter))
         rows = rows_of(feeds) if self._batching else 1
         task = Task(feeds, rows, caller.deadline)
         values = self._queue(signature_name, outputs).result(task, caller)
         took = (time.monotonic() - task.began) * 1e6
-        self._figures.runtime_latency.add(took, self._name, "Predict", "TF1")
+        self._metrics.runtime_latency.add(took, self._name, "Predict", "TF1")
         return {name: proto_of(value) for name, value in zip(outputs, values, strict=True)}
 
     def close(self) -> None:
@@ -99,12 +98,6 @@ class Servable:
         for queue in queues.values():
             self._scheduler.close(queue, UNLOADED)
         self._session.close()
-
-    def _signature(self, name: str) -> SignatureDef:
-        signature = self.signatures.get(name)
-        if signature is None or signature.method_name not in PREDICTABLE_METHODS:
-            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-        return signature
 
     def _queue(self, signature_name: str, outputs: tuple[str, ...]) -> Queue:
         with self._lock:
@@ -142,13 +135,13 @@ class Servable:
         once: Callable[[Sequence[Array], float], Sequence[Array]],
         batching: BatchingParameters,
     ) -> None:
-        figures, now = self._figures, time.monotonic()
+        metrics, now = self._metrics, time.monotonic()
         for task in tasks:
-            figures.queuing_latency.add((now - task.began) * 1e6, batching.thread_pool_name)
-            figures.input_batch_size.add(task.rows)
+            metrics.queuing_latency.add((now - task.began) * 1e6, batching.thread_pool_name)
+            metrics.input_batch_size.add(task.rows)
 
         def counted(values: Sequence[Array], deadline: float) -> Sequence[Array]:
-            figures.processed_batch_size.add(len(values[0]))
+            metrics.processed_batch_size.add(len(values[0]))
             return once(values, deadline)
 
         run_batch(tasks, counted, batching)
@@ -187,49 +180,3 @@ def _limits(batching: BatchingParameters | None) -> Limits:
     if batching is None:
         return Limits()
     return Limits(batching.max_batch_size, batching.batch_timeout_micros / 1e6, batching.max_enqueued_batches)
-
-
-def _with_defaults(signature: SignatureDef, inputs: Mapping[str, TensorProto]) -> dict[str, TensorProto]:
-    # predict_util.cc and saved_model/util.cc tell these three apart.
-    wanted = signature.inputs
-    if len(inputs) > len(wanted) or (len(inputs) < len(wanted) and not signature.defaults):
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"input size does not match signature: {len(inputs)}!={len(wanted)} "
-            f"len({_braced(inputs)}) != len({_braced(wanted)}). "
-            f"Sent extra: {_braced(set(inputs) - set(wanted))}. "
-            f"Missing but required: {_braced(set(wanted) - set(inputs))}.",
-        )
-    for alias in sorted(set(wanted) - set(inputs) - set(signature.defaults)):
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"Signature input alias: {alias}(feed name: {wanted[alias].name}) not found in request and no default "
-            f"value provided. Inputs expected to be in the request {_braced(inputs)}, "
-            f"or default input alias set: {','.join(sorted(signature.defaults))}",
-        )
-    used = set(inputs) & set(wanted)
-    if len(used) < len(inputs):
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))}, "
-            f"request input: {','.join(sorted(inputs))}",
-        )
-    return {**signature.defaults, **inputs}
-
-
-def _chosen_outputs(signature: SignatureDef, output_filter: list[str]) -> tuple[str, ...]:
-    for name in output_filter:
-        if name not in signature.outputs:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"output tensor alias not found in signature: {name} "
-                f"Outputs expected to be in the set {_braced(signature.outputs)}.",
-            )
-        if output_filter.count(name) > 1:
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}")
-    # Sorted, so that as few runners are kept as there are sets of outputs.
-    return tuple(sorted(output_filter or signature.outputs))
-
-
-def _braced(names: Iterable[str]) -> str:
-    return "{" + ",".join(sorted(names)) + "}"

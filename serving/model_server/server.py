@@ -22,7 +22,7 @@ from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, check_names
 from serving.model_server.config_follower import ConfigFollower
-from serving.model_server.figures import Figures
+from serving.model_server.metrics import Metrics
 from serving.model_server.monitoring import MonitoringServer
 from serving.model_server.port import check_free
 from serving.model_server.scheduler import PROCESSORS, Scheduler
@@ -78,14 +78,14 @@ class ModelServer:
         self._port = port
         self._health = health.HealthServicer()
         self._tell_health(available=not models)
-        self._figures = Figures()
+        self._metrics = Metrics()
         self._catalogue = Catalogue(models, on_change=self._tell_health)
         self._scheduler = Scheduler(batching.num_batch_threads if batching else max_runs)
         self._watcher = StoreWatcher(
             self._catalogue,
-            lambda name, folder: Servable(name, folder, self._scheduler, batching, self._figures),
+            lambda name, folder: Servable(name, folder, self._scheduler, batching, self._metrics),
             poll_seconds,
-            self._figures,
+            self._metrics,
         )
         self._max_predicts = max_predicts
         self._threads = ThreadPoolExecutor(max_predicts + OTHER_THREADS, thread_name_prefix="request")
@@ -110,7 +110,7 @@ class ModelServer:
             ],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._catalogue, self._max_predicts, self._figures), server
+            PredictionService(self._catalogue, self._max_predicts, self._metrics), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._catalogue, self._watcher), server
@@ -143,10 +143,10 @@ class ModelServer:
         self._follower = ConfigFollower(config_file, poll_seconds, self._reload)
         self._follower.start()
 
-    def tell_figures(self, path: str, port: int = 0) -> int:
-        """Tell the figures at a path over HTTP from now on; the port. Raises KakeaiError if it cannot be had."""
-        self._monitoring = MonitoringServer(self._host, port, path, self._figures.page)
-        log.info("Figures are at http://%s:%d%s", self._host, self._monitoring.port, path)
+    def serve_metrics(self, path: str, port: int = 0) -> int:
+        """Tell the metrics at a path over HTTP from now on; the port. Raises KakeaiError if it cannot be had."""
+        self._monitoring = MonitoringServer(self._host, port, path, self._metrics.page)
+        log.info("Metrics are at http://%s:%d%s", self._host, self._monitoring.port, path)
         return self._monitoring.port
 
     def stop(self, grace_seconds: float = 5.0) -> None:

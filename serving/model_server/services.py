@@ -29,9 +29,9 @@ from tensorflow_serving.apis.predict_pb2 import (
 from kakeai.errors import KakeaiError
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import served_models
-from serving.model_server.figures import Figures
+from serving.model_server.metrics import Metrics
 from serving.model_server.refusal import Refusal
-from serving.model_server.servable import DEFAULT_SIGNATURE
+from serving.model_server.signature import DEFAULT_SIGNATURE
 from serving.model_server.task import Caller
 from serving.model_server.watcher import StoreWatcher
 
@@ -44,10 +44,10 @@ MAX_MESSAGE_LENGTH = 1024
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; the other methods answer UNIMPLEMENTED."""
 
-    def __init__(self, catalogue: Catalogue, max_predicts: int, figures: Figures) -> None:
-        """Answer from what `catalogue` has, `max_predicts` requests at once and no more; `figures` count them."""
+    def __init__(self, catalogue: Catalogue, max_predicts: int, metrics: Metrics) -> None:
+        """Answer from what `catalogue` has, `max_predicts` requests at once and no more; `metrics` count them."""
         self._catalogue = catalogue
-        self._figures = figures
+        self._metrics = metrics
         self._places = threading.Semaphore(max_predicts)
 
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
@@ -102,14 +102,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             yield
             status = grpc.StatusCode.OK
             took = (time.monotonic() - began) * 1e6
-            self._figures.request_latency.add(took, name, "Predict", "GRPC")
+            self._metrics.request_latency.add(took, name, "Predict", "GRPC")
         except Refusal as refusal:
             status = refusal.code
             raise
         finally:
-            # Names that strangers make up must not make the figures grow.
+            # Names that strangers make up must not make the metrics grow.
             known = status is grpc.StatusCode.OK or self._catalogue.serves(name)
-            self._figures.request_count.add(name if known else "", status.name)
+            self._metrics.request_count.add(name if known else "", status.name)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

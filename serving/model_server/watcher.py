@@ -11,7 +11,7 @@ import tensorflow as tf
 from kakeai.errors import KakeaiError
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, Specific
-from serving.model_server.figures import Figures
+from serving.model_server.metrics import Metrics
 from serving.model_server.refusal import Refusal
 from serving.model_server.servable import Servable
 from serving.model_server.store import contents, find_versions, on_this_machine
@@ -37,13 +37,13 @@ class StoreWatcher:
         catalogue: Catalogue,
         load: Callable[[str, Path], Servable],
         poll_seconds: float,
-        figures: Figures,
+        metrics: Metrics,
     ) -> None:
         """Look every `poll_seconds`; 0: once, and again only when asked.
 
-        `load` loads a folder with a version of the model of a name; `figures` count how that goes.
+        `load` loads a folder with a version of the model of a name; `metrics` count how that goes.
         """
-        self._figures = figures
+        self._metrics = metrics
         self._catalogue = catalogue
         self._load_folder = load
         self._poll_seconds = poll_seconds
@@ -111,10 +111,10 @@ class StoreWatcher:
             except Exception as error:  # TensorFlow, protobuf and the storage client each raise their own
                 code, message = _code_and_message(error)
                 log.error("%s version %d cannot be loaded: %s", version.model, version.number, message)
-                self._figures.load_attempt_count.add(str(version.folder), "fail")
+                self._metrics.load_attempt_count.add(str(version.folder), "fail")
                 self._catalogue.not_loaded(version, code, message)
                 continue
-            self._figures.load_attempt_count.add(str(version.folder), "success")
+            self._metrics.load_attempt_count.add(str(version.folder), "success")
             self._catalogue.loaded(version, servable)
             log.info(
                 "%s version %d is available: loaded in %.1f s, %d warm-up requests",
@@ -131,7 +131,7 @@ class StoreWatcher:
                 began = time.perf_counter()
                 replayed = replay_warmup(servable, folder)
                 took = (time.perf_counter() - began) * 1e6
-                self._figures.warmup_latency.add(took, str(version.folder), "OK")
+                self._metrics.warmup_latency.add(took, str(version.folder), "OK")
                 return servable, replayed
             except BaseException:
                 servable.close()

@@ -9,7 +9,7 @@ import pytest
 
 from serving.gateway.settings import Settings
 from serving.gateway.telemetry.metrics import Metrics
-from serving.model_server.figures import Figures
+from serving.model_server.metrics import Figures
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

@@ -1,7 +1,6 @@
 """Exceptions to problem details (RFC 9457), in one place. No client ever sees a traceback."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kakeai.errors import KakeaiError
 from serving.gateway.api.messages import Problem
-from serving.gateway.errors import GatewayError, InvalidRequest
+from serving.gateway.errors import GatewayError, InvalidRequest, MalformedRequest
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -39,14 +38,10 @@ def problem_of(error: Exception) -> Problem:
         case GatewayError():
             return Problem(title=error.title, status=error.status, detail=str(error), field=error.field)
         case KakeaiError():  # music that cannot be read
-            detail = str(error)
-            return Problem(
-                title=InvalidRequest.title,
-                status=InvalidRequest.status,
-                detail=detail[:1].upper() + detail[1:],
-            )
+            sentence = str(error)
+            return problem_of(InvalidRequest(sentence[:1].upper() + sentence[1:]))
         case ValidationError() | RequestValidationError():
-            return _invalid(error.errors())
+            return problem_of(_in_words(error.errors()[0]))  # the first: the others often follow from it
         case HTTPException():
             return Problem(title="Request failed", status=error.status_code, detail=error.detail)
         case _:
@@ -57,31 +52,21 @@ def problem_of(error: Exception) -> Problem:
             )
 
 
-def _invalid(errors: Sequence[ErrorDetails]) -> Problem:
-    """The first error of a validation, in words: the others often follow from it."""
-    first = errors[0]
-    kind, message = first["type"], first["msg"]
+def _in_words(error: ErrorDetails) -> GatewayError:
+    """One finding of pydantic's as an error with a sentence."""
+    kind, message = error["type"], error["msg"]
     if kind == "json_invalid":
-        return Problem(
-            title="Malformed request", status=400, detail=f"This is not JSON: {message.partition(': ')[2]}."
-        )
+        return MalformedRequest(f"This is not JSON: {message.partition(': ')[2]}.")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        return Problem(
-            title=InvalidRequest.title,
-            status=InvalidRequest.status,
-            detail="type is one of start, call, tempo and adopt.",
-            field="type",
-        )
-    field = _field(first["loc"])
+        return InvalidRequest("type is one of start, call, tempo and adopt.", field="type")
+    field = _field(error["loc"])
     name = field or "the message"
     if kind == "missing":
-        detail = f"{name} is missing."
-    elif kind == "extra_forbidden":
-        detail = f"{name} is not a field of this request."
-    else:
-        wish = message.removeprefix("Value error, ").removeprefix("Input ")
-        detail = f"{name} {wish[:1].lower()}{wish[1:]}."
-    return Problem(title=InvalidRequest.title, status=InvalidRequest.status, detail=detail, field=field)
+        return InvalidRequest(f"{name} is missing.", field)
+    if kind == "extra_forbidden":
+        return InvalidRequest(f"{name} is not a field of this request.", field)
+    wish = message.removeprefix("Value error, ").removeprefix("Input ")
+    return InvalidRequest(f"{name} {wish[:1].lower()}{wish[1:]}.", field)
 
 
 def _field(location: tuple[int | str, ...]) -> str | None:

@@ -36,10 +36,17 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """False for what uvicorn says, as an error, of every WebSocket that was refused with a response."""
+    return record.msg != "ASGI callable returned without completing handshake."
+
+
 def configure_logs(settings: Settings) -> None:
     """Set up the process's log."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if settings.log_json else PlainLines(_PLAIN))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # uvicorn tells of every start, stop and opened socket; the gateway says what matters of that itself.
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.setLevel(max(logging.WARNING, logging.getLogger().level))
+    uvicorn.addFilter(_is_no_refusal)

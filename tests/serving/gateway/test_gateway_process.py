@@ -10,7 +10,7 @@ import threading
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from serving.gateway.settings import Settings
@@ -160,10 +160,16 @@ def test_logs_as_json_one_line_a_request(model):
         while _ready(address) is None:
             pass
         httpx.post(f"http://{address}/v1/generate", json={"notes": []}, timeout=20)
+        with (
+            pytest.raises(InvalidStatus),
+            connect(f"ws://{address}/v1/session", origin="https://evil.example"),
+        ):
+            pass
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
         entries = [json.loads(line) for line in process.stderr]
         assert any(entry["message"].startswith("POST /v1/generate 200 ") for entry in entries)
+        assert not [entry for entry in entries if entry["level"] == "error"]  # a refusal is none
     finally:
         process.kill()
         process.communicate()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import Latest, ServedModel
 from serving.model_server.server import ModelServer
-from serving.model_server.trial import TrialError, predict
 
 CALL = {"type": "call", "bars": 1, "answer_bars": 1, "notes": [{"pitch": 60, "start": 0.0, "end": 0.5}]}
 ENDLESS_STEPS = 1_000_000  # minutes, however fast the machine
@@ -133,6 +133,6 @@ def test_a_primer_that_is_far_too_long_is_cut_by_the_gateway_and_stopped_at_its_
         "temperature": np.array([1], np.float32),
         "seed": np.array([1], np.int64),
     }
-    with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):
+    with pytest.raises(PredictError, match="DEADLINE_EXCEEDED"):
         predict(real_servers[0], "kakeai", endless, "generate", timeout_seconds=0.5)
     assert _generate(gateway).status_code == 200

@@ -8,8 +8,8 @@ import pytest
 
 from kakeai.errors import KakeaiError
 from serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import ServedModel
-from serving.model_server.trial import TrialError, predict
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_one_refused_row_does_not_hurt_the_others(batching, tmp_path, eventually
     client = batching()
     asked = [lambda n=n: tally(client, [n, n], length=-1 if n == 3 else 2) for n in range(7)]
     futures = ask_together(client, tmp_path / "held", eventually, asked)
-    with pytest.raises(TrialError, match="length is negative") as caught:
+    with pytest.raises(PredictError, match="length is negative") as caught:
         futures[3].result()
     assert caught.value.code == grpc.StatusCode.INVALID_ARGUMENT
     assert [future.result()["sum"].tolist() for n, future in enumerate(futures) if n != 3] == [
@@ -76,16 +76,16 @@ def test_batches_are_filled_up_to_an_allowed_size(batching):
     client = batching(max_batch_size=8, allowed_batch_sizes=(4, 8))
     answer = tally(client, [5, 6])
     assert (answer["sum"].tolist(), answer["rows"].tolist()) == ([11], [4])
-    with pytest.raises(TrialError, match="Task size 9 is larger than maximum input batch size 8"):
+    with pytest.raises(PredictError, match="Task size 9 is larger than maximum input batch size 8"):
         tally(client, *[[1]] * 9)
 
 
 def test_what_a_batch_cannot_hold_is_told(batching):
     client = batching()
-    with pytest.raises(TrialError, match=r"at least one dimension \(INVALID_ARGUMENT\)"):
+    with pytest.raises(PredictError, match=r"at least one dimension \(INVALID_ARGUMENT\)"):
         predict(client.address, "tiny", {"by": np.int64(1)}, signature="count")
     scale = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
-    with pytest.raises(TrialError, match=r"output tensor has 0 dimensions \(FAILED_PRECONDITION\)"):
+    with pytest.raises(PredictError, match=r"output tensor has 0 dimensions \(FAILED_PRECONDITION\)"):
         predict(client.address, "tiny", scale)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.model_server.trial import predict
+from serving.model_server.client import predict
 
 ROOT = Path(__file__).parents[3]
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}

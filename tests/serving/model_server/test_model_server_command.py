@@ -15,8 +15,8 @@ import pytest
 
 from kakeai.errors import KakeaiError
 from serving.model_server.__main__ import main
+from serving.model_server.client import PredictError, predict
 from serving.model_server.server import ModelServer
-from serving.model_server.trial import TrialError, predict
 
 ROOT = Path(__file__).parents[3]
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
@@ -64,7 +64,7 @@ def test_killed_in_the_middle_of_an_answer_it_serves_again_until_told_to_end(tmp
         slow = pool.submit(predict, address, "tiny", path, "linger", timeout_seconds=60)
         eventually((tmp_path / "slow.arrived").exists)
         process.kill()
-        with pytest.raises(TrialError, match="UNAVAILABLE"):
+        with pytest.raises(PredictError, match="UNAVAILABLE"):
             slow.result()
     with command(f"--port={address.split(':')[1]}", *flags) as process:
         read_until(process, r"tiny version (4) is available")
@@ -105,7 +105,7 @@ def test_serves_what_a_config_file_names_as_it_changes_until_ctrl_c(tmp_path, re
         serve("jig")
         read_until(process, r"jig version (2) is available")
         assert predict(address, "jig", melody, signature="tally")["sum"] == 11
-        with pytest.raises(TrialError, match="NOT_FOUND"):
+        with pytest.raises(PredictError, match="NOT_FOUND"):
             predict(address, "reel", melody, signature="tally")
         ends_cleanly(process, signal.SIGINT)
 

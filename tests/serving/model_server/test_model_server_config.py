@@ -9,9 +9,9 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from kakeai.errors import KakeaiError
 from serving.model_server.catalogue import Catalogue
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, Latest, ServedModel, Specific, read_config_file
 from serving.model_server.server import ModelServer
-from serving.model_server.trial import TrialError, predict
 
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
 
@@ -123,7 +123,7 @@ def test_reload_adds_and_drops_models(serve, store):
         3,
     )  # at once: the answer came after the load
     reload(client, f"model_config_list {{ {entry('jig', store / 'jig')} }}")
-    with pytest.raises(TrialError, match=r"Servable not found for request: Latest\(reel\) \(NOT_FOUND\)"):
+    with pytest.raises(PredictError, match=r"Servable not found for request: Latest\(reel\) \(NOT_FOUND\)"):
         number(client, "reel")
     assert number(client, "jig") == 3
 
@@ -142,7 +142,7 @@ def test_reload_changes_the_policy_and_the_folder(serve, store):
     assert (number(client, "tune"), client.states("tune")) == (1, {2: "END", 1: "AVAILABLE"})
     reload(client, f"model_config_list {{ {entry('tune', store / 'jig')} }}")
     assert number(client, "tune") == 3
-    with pytest.raises(TrialError, match=r"Specific\(tune, 1\)"):
+    with pytest.raises(PredictError, match=r"Specific\(tune, 1\)"):
         number(client, "tune", version=1)
 
 

@@ -11,8 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import ServedModel
-from serving.model_server.trial import TrialError, predict
 
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
 
@@ -43,7 +43,7 @@ def serves(client):
 
 def test_a_run_is_stopped_at_its_deadline(busy, tmp_path):
     client = busy(max_runs=1)
-    with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):
+    with pytest.raises(PredictError, match="DEADLINE_EXCEEDED"):
         linger(client, tmp_path / "endless", timeout_seconds=1.0)
     assert (tmp_path / "endless.arrived").exists()  # it ran, and would do so for ever
     assert serves(client)  # in the only thread
@@ -56,7 +56,7 @@ def test_more_requests_than_there_is_room_for_are_refused_and_health_is_still_to
     with ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(linger, client, tmp_path / "slow") for _ in range(2)]  # one runs, one waits
         eventually(client.waiting)
-        with pytest.raises(TrialError, match=r"Server Threadpool Exhausted \(RESOURCE_EXHAUSTED\)"):
+        with pytest.raises(PredictError, match=r"Server Threadpool Exhausted \(RESOURCE_EXHAUSTED\)"):
             serves(client)
         health = health_pb2_grpc.HealthStub(client.channel).Check(health_pb2.HealthCheckRequest())
         assert health.status == health_pb2.HealthCheckResponse.SERVING

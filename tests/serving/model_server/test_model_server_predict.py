@@ -14,8 +14,8 @@ from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
+from serving.model_server.client import PredictError, predict
 from serving.model_server.tensors import proto_of
-from serving.model_server.trial import TrialError, predict
 
 X = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
 K = np.array([2, 10], np.int32)
@@ -228,7 +228,7 @@ def test_a_string_scalar_comes_over_the_wire():
 
 
 def test_trial_says_in_a_sentence_what_went_wrong(tiny):
-    with pytest.raises(TrialError) as caught:
+    with pytest.raises(PredictError) as caught:
         predict(tiny.address, "foo", {})
     assert caught.value.code == grpc.StatusCode.NOT_FOUND
     assert str(caught.value) == (

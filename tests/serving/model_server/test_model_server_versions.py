@@ -16,10 +16,10 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kakeai.errors import KakeaiError
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, Latest, ServedModel, Specific
 from serving.model_server.scheduler import PROCESSORS
 from serving.model_server.server import RUNS_PER_PROCESSOR
-from serving.model_server.trial import TrialError, predict
 
 MAX_RUNS = RUNS_PER_PROCESSOR * PROCESSORS
 INPUTS = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
@@ -53,7 +53,7 @@ def test_waits_for_a_store_and_a_model_to_appear(serve, release, base, eventuall
     def healthy():
         return health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
 
-    with pytest.raises(TrialError) as caught:
+    with pytest.raises(PredictError) as caught:
         served_number(client)
     assert caught.value.code == grpc.StatusCode.UNAVAILABLE
     assert caught.value.message.startswith("Servable not found for request: Latest(tiny)")
@@ -117,7 +117,7 @@ def test_the_old_version_ends_only_when_its_last_request_has(serve, release, bas
         release(base, 2)
         eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "UNLOADING"})
         assert served_number(client) == 2
-        with pytest.raises(TrialError, match=r"Specific\(tiny, 1\)"):
+        with pytest.raises(PredictError, match=r"Specific\(tiny, 1\)"):
             served_number(client, version=1)
         (tmp_path / "request.go").touch()
         assert slow.result()["number"] == 1
@@ -175,7 +175,7 @@ def test_a_model_with_nothing_but_a_corrupt_version_says_so(serve, base):
     client = serve(ServedModel("tiny", base))
     with pytest.raises(KakeaiError, match=r"Version 1 in .* could not be loaded: "):
         client.server.wait_until_available("tiny", timeout_seconds=60)
-    with pytest.raises(TrialError, match="could not be loaded"):
+    with pytest.raises(PredictError, match="could not be loaded"):
         served_number(client)
 
 
@@ -307,18 +307,18 @@ def test_a_request_nobody_waits_for_any_more_is_not_run(serve, release, base, tm
     client = serve(ServedModel("tiny", base))
     client.server.wait_until_available("tiny", timeout_seconds=60)
     one = {"by": np.int64(1)}
-    port = client.server.tell_figures("/figures")
+    port = client.server.serve_metrics("/metrics")
 
-    def figures():
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/figures", timeout=10) as answer:
+    def metrics():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             return answer.read().decode()
 
     with ThreadPoolExecutor(MAX_RUNS) as pool:
         slow = [pool.submit(linger, client, tmp_path / str(n)) for n in range(MAX_RUNS)]
         eventually(lambda: len(list(tmp_path.glob("*.arrived"))) == MAX_RUNS)
-        with pytest.raises(TrialError, match="DEADLINE_EXCEEDED"):  # it stood in the queue
+        with pytest.raises(PredictError, match="DEADLINE_EXCEEDED"):  # it stood in the queue
             predict(client.address, "tiny", one, signature="count", timeout_seconds=0.2)
-        eventually(lambda: re.search("request_count.*(DEADLINE_EXCEEDED|CANCELLED)", figures()))  # here, too
+        eventually(lambda: re.search("request_count.*(DEADLINE_EXCEEDED|CANCELLED)", metrics()))  # here, too
         for n in range(MAX_RUNS):
             (tmp_path / f"{n}.go").touch()
         assert all(request.result()["number"] == 1 for request in slow)
@@ -342,7 +342,7 @@ def test_stopping_lets_a_request_end_within_the_grace(serve, release, base, tmp_
 def refuses(client) -> bool:
     try:
         served_number(client)
-    except TrialError as error:
+    except PredictError as error:
         return error.code == grpc.StatusCode.UNAVAILABLE
     return False
 
@@ -358,7 +358,7 @@ def test_stopping_cancels_what_outlasts_the_grace_and_leaves_no_thread(
         endless = pool.submit(linger, client, tmp_path / "request")
         eventually((tmp_path / "request.arrived").exists)
         client.server.stop(grace_seconds=0.1)
-        with pytest.raises(TrialError):
+        with pytest.raises(PredictError):
             endless.result()
     client.channel.close()
     eventually(lambda: ours(before) == [])

@@ -128,7 +128,7 @@ export const en = {
   octaveUp: "Octave up",
   piano: "Piano",
   pianoHint: (from: string, to: string, down: string, up: string) =>
-    `Play with the computer keys ${from} to ${to}; ${down} and ${up} move by an octave.`,
+    `The computer's keys play too: white keys from ${from} to ${to}, black keys in the row above; ${down} and ${up} move by an octave.`,
 
   // MIDI ports
   connectMidi: "Connect MIDI",

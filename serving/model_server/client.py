@@ -12,10 +12,10 @@ from tensorflow_serving.apis.predict_pb2 import (
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from kakeai.errors import KakeaiError
-from serving.model_server.servable import DEFAULT_SIGNATURE
+from serving.model_server.signature import DEFAULT_SIGNATURE
 
 
-class TrialError(KakeaiError):
+class PredictError(KakeaiError):
     """The server gave no answer: its gRPC status code and message."""
 
     def __init__(self, address: str, model: str, code: grpc.StatusCode, message: str) -> None:
@@ -35,7 +35,7 @@ def predict(
     version: int | None = None,
     timeout_seconds: float = 10.0,
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """The outputs of one Predict request, by name. `version` None asks for the newest. Raises TrialError."""
+    """The outputs of one Predict request, by name. `version` None asks for the newest. Raises PredictError."""
     request = PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
@@ -47,5 +47,5 @@ def predict(
         try:
             response = PredictionServiceStub(channel).Predict(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
-            raise TrialError(address, model, error.code(), error.details() or "") from error
+            raise PredictError(address, model, error.code(), error.details() or "") from error
     return {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}

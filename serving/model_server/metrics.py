@@ -1,4 +1,4 @@
-"""What Prometheus can read of the model server: tensorflow_model_server's figures, by its names and in its buckets.
+"""What Prometheus can read of the model server: tensorflow_model_server's metrics, by its names and in its buckets.
 
 Dashboards and alerts made for TF Serving work with this server too. Names are those of its sources with ":" for
 what is no letter (util/prometheus_exporter.cc); times are microseconds.
@@ -83,8 +83,8 @@ def _rows(name: str) -> Histogram:
     return Histogram(name, first=1, factor=2, buckets=14)
 
 
-class Figures:
-    """One server's figures."""
+class Metrics:
+    """One server's metrics."""
 
     def __init__(self) -> None:
         """All at nought."""

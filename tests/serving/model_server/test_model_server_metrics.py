@@ -1,4 +1,4 @@
-"""What Prometheus reads of the model server: TF Serving's figures, where its flags put them."""
+"""What Prometheus reads of the model server: TF Serving's metrics, where its flags put them."""
 
 import re
 import urllib.error
@@ -12,9 +12,9 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from kakeai.errors import KakeaiError
 from serving.model_server.__main__ import main
 from serving.model_server.batching_parameters import BatchingParameters
+from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, ServedModel
 from serving.model_server.monitoring import read_monitoring_config
-from serving.model_server.trial import TrialError, predict
 
 INPUTS = {"melody": np.ones((1, 3), np.int32), "length": np.array([2], np.int32)}
 PATH = "/monitoring/prometheus/metrics"
@@ -25,7 +25,7 @@ def _read(port, path=PATH):
         return answer.read().decode()
 
 
-def _figures(port):
+def _metrics(port):
     """Values by name and labels, and kinds by name, as Prometheus's own parser reads them."""
     families = list(text_string_to_metric_families(_read(port)))
     # That parser gives every counter the ending of newer ones, which Prometheus itself does not.
@@ -39,7 +39,7 @@ def _figures(port):
 
 @pytest.fixture
 def served(serve, release, tmp_path):
-    """A batching server of a warm and a broken version, and the port of its figures."""
+    """A batching server of a warm and a broken version, and the port of its metrics."""
     import tensorflow as tf
 
     base = tmp_path / "tiny"
@@ -55,7 +55,7 @@ def served(serve, release, tmp_path):
         batching=BatchingParameters(max_batch_size=4, allowed_batch_sizes=(4,)),
     )
     client.server.wait_until_available("tiny", timeout_seconds=60)
-    return client, client.server.tell_figures(PATH)
+    return client, client.server.serve_metrics(PATH)
 
 
 def test_requests_batches_and_versions_are_counted_by_tf_servings_names(served, tmp_path, eventually):
@@ -63,10 +63,10 @@ def test_requests_batches_and_versions_are_counted_by_tf_servings_names(served, 
     for _ in range(3):
         predict(client.address, "tiny", INPUTS, "tally")
     for model, inputs in (("tiny", {}), ("made-up", INPUTS)):
-        with pytest.raises(TrialError):
+        with pytest.raises(PredictError):
             predict(client.address, model, inputs, "tally")
     eventually(lambda: client.states("tiny").get(2) == "END")
-    samples, kinds = _figures(port)
+    samples, kinds = _metrics(port)
 
     def figure(name, **labels):
         return samples[(f":tensorflow:{name}", *sorted(labels.items()))]
@@ -101,7 +101,7 @@ def test_buckets_are_tf_servings(served):
     assert (len(limits), limits[-1]) == (34, "+Inf")
 
 
-def test_only_their_path_has_figures(served):
+def test_only_their_path_has_metrics(served):
     _, port = served
     with pytest.raises(urllib.error.HTTPError) as refused:
         _read(port, "/v1/models/tiny")
