@@ -2,21 +2,20 @@
 
 import asyncio
 import re
+import sys
 import textwrap
+from types import ModuleType, SimpleNamespace
 
 import httpx
-import note_seq
-import numpy as np
 import pytest
 from documentation import ROOT
 from fastapi import FastAPI
 
+from cli import stages
 from kakeai.model import configs
-from kakeai.model.configs import Config, config_named
-from kakeai.model.encodings import encoding_of
+from kakeai.model.configs import Config
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-WALTZ = [48, -2, -2, -2, 60, -2, -2, -2, 64, -2, -2, -2] * 4
 
 
 def examples(title):
@@ -25,27 +24,30 @@ def examples(title):
     return [textwrap.dedent(block) for block in re.findall(r" *```python\n(.*?) *```", section, re.S)]
 
 
-def test_the_new_stage_counts(trained, tmp_path):
-    (written,) = examples("A new stage")
+def test_the_new_stage_counts(trained, monkeypatch):
+    written, command = examples("A new stage")
     plain, component = written.split("@component\n")
     compile(component, "count.py", "exec")
     names = {}
     exec(plain, names)
     (dataset,) = {path.parent for path in trained.work.rglob("training.tfrecord")}
-    assert names["count"](dataset) > 1000
+    notes = names["count"](dataset)
+    assert notes > 1000
+    shown = {}
+    module = ModuleType("components.count")
+    module.count = names["count"]
+    monkeypatch.setitem(sys.modules, "components.count", module)
+    in_stages = {**vars(stages), "show_stage": lambda name, figures: shown.update({name: figures["notes"]})}
+    exec(command, in_stages)
+    in_stages["count"](dataset)
+    assert shown == {"count": notes}
 
 
 def test_the_new_configuration_is_one_row(monkeypatch):
     row, test = examples("A new configuration")
     waltz = eval(row.strip(), {"Config": Config})
     monkeypatch.setitem(configs.CONFIGS, waltz.name, waltz)
-    names = {
-        "np": np,
-        "note_seq": note_seq,
-        "encoding_of": encoding_of,
-        "config_named": config_named,
-        "WALTZ": WALTZ,
-    }
+    names = {}
     exec(test, names)
     names["test_its_repeats_are_bars_of_three_quarters"]()
     monkeypatch.setitem(configs.CONFIGS, waltz.name, Config(waltz.name, "in four", "lookback"))
@@ -54,17 +56,19 @@ def test_the_new_configuration_is_one_row(monkeypatch):
 
 
 def test_the_new_route_answers():
-    (written,) = examples("A new route")
+    written, test = examples("A new route")
     names = {}
     exec(written, names)
     app = FastAPI()
     app.include_router(names["router"])
 
-    async def ask():
+    async def get(route):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-            return (await client.get("/v1/tempo")).json()
+            return await client.get(route)
 
-    assert asyncio.run(ask()) == {"qpm": 120.0}
+    client = SimpleNamespace(get=lambda route: asyncio.run(get(route)))
+    exec(test, names)
+    names["test_the_tempo_is_told"](lambda: SimpleNamespace(client=client))
 
 
 def test_every_module_that_the_page_names_is_there():

@@ -98,6 +98,25 @@ def test_corners_read_as_by_note_seq(events):
     assert by_kakeai(data) == expected
 
 
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ("00 ff5103 000000", "tempo"),
+        ("00 ff5102 07a1", "too short"),
+        ("00 ff5804 00021808", "metre of 0"),
+        ("00 ff5804 04201808", "metre of 4"),
+        ("00 ff5902 0800", "key of 8"),
+        ("00 ff5902 0002", "mode 2"),
+        ("00 ff5405 003c000000", "SMPTE"),
+    ],
+)
+def test_signs_that_mean_nothing_are_refused_as_by_note_seq(event, words):
+    data = midi(chunk(event, "00 903c40", "60 803c40"))
+    assert by_kakeai(data) is by_note_seq(data) is None
+    with pytest.raises(MidiError, match=words):
+        read_midi(data)
+
+
 def test_tempo_metre_and_key_count_on_the_first_track_only():
     note = ["00 903c40", "60 803c40"]
     signs = ["00 ff5103 0f4240", "00 ff5804 03021808", "00 ff5902 0200"]
