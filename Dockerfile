@@ -55,7 +55,8 @@ RUN npm run --silent build && npm sbom --sbom-format=cyclonedx --omit=dev > page
 FROM build AS gateway-packages
 COPY locks/gateway.txt locks/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/kakeai/bin/python install --require-hashes -r locks/gateway.txt
+    pip --python /opt/kakeai/bin/python install --require-hashes -r locks/gateway.txt && \
+    find /opt/kakeai/lib -type d -name tests -prune -exec rm -r {} +
 RUN cyclonedx-py environment --output-reproducible -o /opt/kakeai/sbom/python.cdx.json /opt/kakeai/bin/python
 
 
@@ -80,7 +81,7 @@ FROM ${PYTHON_BASE} AS runtime
 ENV PATH=/opt/kakeai/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /tmp
 USER 10001:10001
-LABEL org.opencontainers.image.vendor="Kakeai"
+LABEL org.opencontainers.image.vendor="Kakeai" org.opencontainers.image.licenses="Apache-2.0"
 
 
 FROM runtime AS pipeline
