@@ -100,7 +100,7 @@ def train(
     from kakeai.model.batches import eval_batches, training_batches, widths
     from kakeai.model.configs import config_named
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
-    from kakeai.model.devices import gpu_names
+    from kakeai.model.devices import gpu_names, without_gpu
     from kakeai.model.figures import Figures, figures
     from kakeai.model.precision import check_precision
     from kakeai.model.trainer import Trainer
@@ -162,7 +162,7 @@ def train(
     try:
         with workers.together():
             evaluate_when_due()
-            report()
+            report(without_gpu())
             while trainer.step < num_training_steps and not has_settled():
                 loss = figures(trainer.train(next(batches))).loss
                 evaluate_when_due()

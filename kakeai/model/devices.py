@@ -15,3 +15,10 @@ def gpu_names(number: int = 0) -> list[str]:
     if number > len(names):
         raise KakeaiError(f"--gpus asks for {number}, but TensorFlow sees {len(names)} here; lower it")
     return names[:number] if number else names
+
+
+def without_gpu() -> str:
+    """Return a sentence where TensorFlow was built for GPUs and sees none, as in the GPU image without a driver."""
+    if tf.test.is_built_with_cuda() and not gpu_names():
+        return "TensorFlow is built for GPUs and sees none here: training on processors"
+    return ""

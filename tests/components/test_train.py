@@ -152,6 +152,14 @@ def test_a_pod_that_is_taken_away_keeps_every_step(scales, tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_the_gpu_image_says_so_where_it_finds_no_gpu(scales, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: True)
+    said = []
+    train(scales, tmp_path, "basic_rnn", SMALL, 1, on_progress=lambda at: said.append(at.warning))
+    assert said[0] == "TensorFlow is built for GPUs and sees none here: training on processors"
+    assert said[1:] == [""] * len(said[1:])
+
+
 def test_training_ends_when_held_out_loss_falls_no_more(scales, tmp_path):
     settings = ("basic_rnn", SMALL.replace("0.01", "1.0"), 400)  # so large a learning rate throws it about
     result = train(scales, tmp_path, *settings, early_stopping=2)

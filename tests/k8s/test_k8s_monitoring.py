@@ -61,7 +61,7 @@ def alerts(render):
 def expressions(alerts, render):
     text = render("components/monitoring").get("ConfigMap", "kakeai-dashboard")["data"]["kakeai.json"]
     panels = json.loads(text)["panels"]
-    asked = {f"panel {p['title']}": t["expr"] for p in panels for t in p.get("targets", [])}
+    asked = {f"panel {p['title']}, {t['refId']}": t["expr"] for p in panels for t in p.get("targets", [])}
     assert asked
     asked |= {alert["alert"]: alert["expr"] for alert in alerts}
     # Grafana puts an interval in the place of its variable.
@@ -82,6 +82,13 @@ def test_every_label_summed_by_is_exported(expressions, exported):
     for name, expression in expressions.items():
         known = set().union(*(exported[selector.name] for selector in selectors(expression)))
         assert grouped_by(expression) <= known | OF_THE_TARGET, name
+
+
+def test_every_figure_of_the_gateway_is_on_the_dashboard_or_in_an_alert(expressions):
+    asked = {selector.name for expression in expressions.values() for selector in selectors(expression)}
+    for family in Metrics().registry.collect():
+        if family.name.startswith("kakeai_"):
+            assert any(name.startswith(family.name) for name in asked), family.name
 
 
 def test_every_alert_has_its_page(alerts):

@@ -5,18 +5,27 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from cli.kubeflow import SERVICE_ACCOUNT
+from pipelines.pods import GPU_NODES, WEBHOOK_SECRET
 from serving.gateway.app import create_app
 from serving.gateway.settings import Settings, variable
 from serving.model_server.batching_parameters import read_batching_parameters
 from serving.model_server.config import Specific, read_config_file
 from serving.model_server.flags import WITHOUT_EFFECT, parser
 
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SERVING = [
     "base",
     "overlays/local",
     "overlays/gke",
-    *(f"components/{name}" for name in ("canary", "gpu-serving", "kserve", "monitoring", "own-model-server")),
+    *(
+        f"components/{name}"
+        for name in ("canary", "gpu-serving", "kserve", "monitoring", "own-model-server", "traces")
+    ),
 ]
 
 # Of tensorflow_model_server 2.20.0 (tensorflow/serving, tensorflow_serving/model_servers/main.cc).
@@ -97,6 +106,55 @@ def test_the_bucket_or_folder_of_cards_is_that_of_models(render, tmp_path):
         _, environment = gateway_of(render(name))
         (model,) = models(render(name), tmp_path)
         assert model.base_path == f"{environment['KAKEAI_STORE']}/{environment['KAKEAI_MODEL']}"
+
+
+def test_traces_may_leave_for_where_they_are_sent(render):
+    _, environment = gateway_of(render("components/traces"))
+    host, _, port = environment["KAKEAI_TRACES"].removeprefix("http://").partition(":")
+    policy = render("components/traces").get("NetworkPolicy", "gateway-sends-traces")["spec"]
+    (rule,) = policy["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": int(port)}]
+    (peer,) = rule["to"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": host.partition(".")[2]}
+
+
+def test_behind_googles_balancer_players_are_told_apart(render):
+    gke = render("overlays/gke")
+    _, environment = gateway_of(gke)
+    *ranges, address = environment["KAKEAI_TRUSTED_PROXIES"].split(",")
+    (rule,) = gke.get("NetworkPolicy", "players-to-gateway")["spec"]["ingress"]
+    assert [peer["ipBlock"]["cidr"] for peer in rule["from"]] == ranges
+    # X-Forwarded-For as Google's balancer writes it; what a player wrote there himself comes first.
+    forwarded = f"198.51.100.1, 192.0.2.7, {address}"
+    trusted = ProxyHeadersMiddleware(None, environment["KAKEAI_TRUSTED_PROXIES"]).trusted_hosts  # type: ignore[arg-type]
+    assert "35.191.4.2" in trusted
+    assert trusted.get_trusted_client_address(forwarded)[0] == "192.0.2.7"
+
+
+def test_the_images_settings_and_ports_are_those_of_the_manifests(render):
+    stages = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL))
+    own = set(re.findall(r"KAKEAI_\w+(?==)", stages["gateway"]))
+    assert own
+    assert own <= {variable(name) for name in Settings.model_fields}
+    for name, box in (
+        ("gateway", gateway_of(render("base"))[0]),
+        ("model-server", model_server_of(render("base"))),
+    ):
+        exposed = set(map(int, re.findall(r"^EXPOSE (\d+)", stages[name], re.MULTILINE)))
+        assert exposed
+        assert exposed <= {port["containerPort"] for port in box["ports"]}
+        (user,) = re.findall(r"^USER (\d+):", stages["runtime"], re.MULTILINE)
+        for _, pod in render("base").pods():
+            assert pod["securityContext"]["runAsUser"] == int(user)
+    assert set(re.findall(r"^ENV (KAKEAI_\w+)=", stages["pipeline"], re.MULTILINE)) == {"KAKEAI_REVISION"}
+
+
+def test_kubeflow_has_what_the_pipeline_asks_for(render):
+    kubeflow = render("kubeflow")
+    assert kubeflow.get("ServiceAccount", SERVICE_ACCOUNT)
+    (nodes,) = kubeflow.of("ComputeClass")
+    assert {"cloud.google.com/compute-class": nodes["metadata"]["name"]} == GPU_NODES
+    assert f"create secret generic {WEBHOOK_SECRET} --from-literal=url=" in OPERATIONS
 
 
 def test_tf_serving_knows_every_flag(serving):

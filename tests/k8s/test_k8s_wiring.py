@@ -123,6 +123,20 @@ def test_what_no_policy_allows_is_denied(render, name):
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
+def test_names_are_found_whatever_the_cluster_finds_them_with(render):
+    answers = set()
+    for policy in render("overlays/gke").of("NetworkPolicy"):
+        if policy["spec"]["podSelector"] == {}:
+            for rule in policy["spec"].get("egress", []):
+                assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {
+                    ("UDP", 53),
+                    ("TCP", 53),
+                }
+                answers |= {peer.get("ipBlock", {}).get("cidr", "kube-dns") for peer in rule["to"]}
+    # The cluster's own, NodeLocal DNSCache (Autopilot has it) and Cloud DNS for GKE.
+    assert answers == {"kube-dns", "169.254.20.10/32", "169.254.169.254/32"}
+
+
 def test_prometheus_finds_the_pods_and_their_port(manifests):
     for monitor in manifests.of("PodMonitor", "PodMonitoring"):
         spec = monitor["spec"]
