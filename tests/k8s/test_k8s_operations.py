@@ -1,10 +1,13 @@
 """docs/operations.md names what there is, and its edits of files do what they say."""
 
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.running.stage import FINISHED, PROGRESS, REFUSED
 from serving.gateway.settings import Settings
@@ -15,7 +18,8 @@ PAGE = (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_every_file_it_names_is_there():
-    named = set(re.findall(r"\b((?:k8s|tests|locks)/[\w./-]*[\w])", PAGE)) - {"k8s/overlays/mine"}
+    named = set(re.findall(r"\b((?:k8s|tests|locks)/[\w./-]*[\w])", PAGE))
+    named = {name for name in named if not name.startswith("k8s/overlays/mine")}  # the reader's own
     assert len(named) > 10
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
@@ -49,3 +53,36 @@ def test_a_bad_model_is_left_by_one_line(render, tmp_path):
     subprocess.run(f"sed -i {edit} {file}", shell=True, check=True)
     (model,) = read_config_file(file)
     assert model.policy == Specific((6,))
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Google Kubernetes Engine", "Retraining with Kubeflow", "Phrases that players give", "Upgrade"],
+)
+def test_every_command_of_the_way_there_says_what_it_prints(title):
+    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    commands = [
+        line.strip()
+        for line in re.sub(r"\\\n\s*", " ", section).splitlines()
+        if re.match(r" {4,}(?:kubectl|gcloud|docker|make|curl|sed|cp|for|\.venv/bin/kakeai) ", line)
+    ]
+    assert commands
+    assert [command for command in commands if not re.search(r"\s# \S", command)] == []
+
+
+def test_an_overlay_of_ones_own_has_no_examples_left(render, tmp_path):
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    block = PAGE.split("8. **An overlay of your own.**")[1].split("\n9. ")[0]
+    commands = [line for line in block.splitlines() if re.match(r" {7}(?:cp|sed) ", line)]
+    own = {"PROJECT": "p", "REGION": "asia-east1", "BUCKET": "b", "HOST": "k.test", "ADDRESS": "192.0.2.1"}
+    for command in [*commands, *re.findall(r"^ {4}(sed .*KAKEAI_COLLECT.*)$", PAGE, re.MULTILINE)]:
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=os.environ | own)
+    for folder in ("overlays/mine", "kubeflow"):
+        made = yaml.safe_dump_all(render(str(tmp_path / "k8s" / folder)).objects)
+        assert "example" not in made
+        assert "203.0.113.10" not in made
+    mine = render(str(tmp_path / "k8s/overlays/mine"))
+    gateway = mine.get("ConfigMap", "gateway")["data"]
+    assert gateway["KAKEAI_STORE"] == "gs://b/store"
+    assert gateway["KAKEAI_COLLECT"] == "gs://b/phrases"
+    assert gateway["KAKEAI_TRUSTED_PROXIES"].endswith(",192.0.2.1")
