@@ -62,6 +62,12 @@ class Process(NamedTuple):
     address: str
     started_in: float  # seconds until it said that it listens
 
+    def processor_seconds(self) -> float:
+        """Processor time that it has taken."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system = int(fields[11]), int(fields[12])
+        return (user + system) / os.sysconf("SC_CLK_TCK")
+
     def resident_mb(self) -> float:
         """Its memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -97,9 +97,9 @@ class Gateway:
         try:
             yield
         except ModelServerTooSlow:
-            self._pace.answered(time.perf_counter() - started, ask.steps)
+            self._pace.answered(time.perf_counter() - started, ask.steps, self.answers.inside)
             raise
-        self._pace.answered(time.perf_counter() - started, ask.steps)
+        self._pace.answered(time.perf_counter() - started, ask.steps, self.answers.inside)
 
     async def version(self, model: str, label: str | None) -> int:
         """The version of a model with a label or, where the label is gone, the one in its place.

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         default=64, description="Answers under way at once, at most; beyond it the gateway says 503."
     )
     late_seconds: _Seconds = Field(
-        default=0.125,  # a sixteenth at 120 quarter notes a minute
+        default=0.1,  # a sixteenth at 120 quarter notes a minute, less a fifth of it for the way there and back
         description="Seconds after which an answer of up to four bars is late, a longer one in proportion; while "
         "one in ten is late, fewer are let in at once.",
     )

@@ -1,9 +1,13 @@
-"""How many answers may be under way at once, by how quickly they come."""
+"""How many answers may be under way at once, by how quickly they come and how many were lately."""
 
 from statistics import quantiles
 
 _ROUND = 32  # answers that are judged together
 _LEAST = 8  # places that there always are: a slow model answers so many in one batch nearly as soon as one
+_SPARE = 2.0  # times as many places as were taken lately: the load may double at once
+_SPARE_AT_REST = 1 / 4  # of all places, for a burst out of silence
+_WELL_IN_TIME = 0.5  # of the time allowed
+_FASTER = 1.25  # times as many places after a round well in time
 _USUAL_STEPS = 64  # four bars of 4/4; a longer answer may take longer in proportion
 
 
@@ -13,7 +17,9 @@ class Pace:
     A model server that is asked for more than it can do answers everybody later and nobody more, so whoever it
     cannot answer in time is better told at once. It does not say how much it can do; the time that it takes tells.
     After every round of answers, where one in ten was late, the places shrink by as much as it was late (Little's
-    law: at the same throughput, time goes with the number under way); otherwise there is one more.
+    law: at the same throughput, time goes with the number under way); otherwise there is one more, or a quarter
+    more where all were well in time. Places that nobody took are given up but for some to spare: they say nothing
+    of what the model server can do, and a sudden crowd in all of them would hold up everybody.
     """
 
     def __init__(self, most: int, late_seconds: float) -> None:
@@ -23,18 +29,27 @@ class Pace:
         self._late_seconds = late_seconds
         self._limit = float(most)
         self._round: list[float] = []  # times, as shares of what is allowed
+        self._taken = 0  # places, at most, in this round
 
     @property
     def places(self) -> int:
         """How many answers may be under way now."""
         return int(self._limit)
 
-    def answered(self, seconds: float, steps: int) -> None:
-        """Note that an answer of ``steps`` sixteenths took ``seconds``, in vain or not."""
+    def answered(self, seconds: float, steps: int, taken: int) -> None:
+        """Note that an answer of ``steps`` sixteenths took ``seconds``, in vain or not, one of ``taken`` places."""
+        self._taken = max(self._taken, taken)
         self._round.append(seconds / (self._late_seconds * max(1.0, steps / _USUAL_STEPS)))
         if len(self._round) < _ROUND:
             return
         lateness = quantiles(self._round, n=10)[-1]
+        enough = max(_SPARE * self._taken, _SPARE_AT_REST * self._most)
         self._round.clear()
-        change = self._limit / lateness if lateness > 1.0 else self._limit + 1.0
-        self._limit = min(max(change, self._least), self._most)
+        self._taken = 0
+        if lateness > 1.0:
+            change = self._limit / lateness
+        elif lateness > _WELL_IN_TIME:
+            change = self._limit + 1.0
+        else:
+            change = self._limit * _FASTER
+        self._limit = max(min(change, enough, self._most), self._least)

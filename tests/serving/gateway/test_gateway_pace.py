@@ -7,9 +7,9 @@ from serving.gateway.load.pace import Pace
 MOST = 64
 
 
-def _played(pace, seconds, answers, steps=32):
+def _played(pace, seconds, answers, steps=32, taken=MOST):
     for _ in range(answers):
-        pace.answered(seconds, steps)
+        pace.answered(seconds, steps, taken)
     return pace.places
 
 
@@ -17,8 +17,21 @@ def test_places_shrink_by_as_much_as_answers_are_late_and_grow_again():
     pace = Pace(MOST, late_seconds=0.1)
     assert _played(pace, 0.05, 96) == MOST
     assert _played(pace, 0.2, 32) == MOST / 2
-    assert _played(pace, 0.05, 32) == MOST / 2 + 1
-    assert _played(pace, 0.05, 32 * MOST) == MOST
+    assert _played(pace, 0.09, 32) == MOST / 2 + 1
+    assert _played(pace, 0.09, 32 * MOST) == MOST
+
+
+def test_places_come_back_soon_where_answers_are_well_in_time():
+    pace = Pace(MOST, late_seconds=0.1)
+    _played(pace, 60.0, 320)
+    assert _played(pace, 0.04, 32 * 10) == MOST
+
+
+def test_a_crowd_out_of_silence_finds_no_more_places_than_twice_those_taken_lately():
+    pace = Pace(MOST, late_seconds=0.1)
+    assert _played(pace, 0.04, 320, taken=12) == 24
+    assert _played(pace, 0.04, 320, taken=1) == MOST / 4
+    assert _played(pace, 0.04, 32, taken=16) == 20
 
 
 def test_one_late_answer_among_many_changes_nothing():
