@@ -117,7 +117,8 @@ class Trainer:
 
     @tf.function(input_signature=BATCH, autograph=False)
     def _train(self, melody: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        kept = self._draw_kept(tf.shape(melody)[1] - 1, tf.shape(melody)[0])
+        draws = self._draws(tf.shape(melody)[1] - 1, tf.shape(melody)[0])
+        numbers = tf.range(tf.shape(melody)[0])
         num_steps = tf.cast(tf.reduce_sum(length - 1), tf.float32)
         # Gradients of the sum are large enough as they are, but for float16.
         factor = self._scale.value / num_steps if self._scale else tf.constant(1.0)
@@ -125,9 +126,9 @@ class Trainer:
         for rows, device in self._shares:
             with tf.device(device):
                 encoded = self._encode(melody[rows])
-                results = self._run_gradients(
-                    *encoded, length[rows], [layer[:, rows] for layer in kept], factor
-                )
+                # Gathering copies a row's draws at once, where a slice with strides goes number by number.
+                own_draws = tf.gather(draws, numbers[rows], axis=1)
+                results = self._run_gradients(*encoded, length[rows], own_draws, factor)
             counts.append(results[0])
             gradients.append(results[1])
         sums = [tf.add_n(counts), *(tf.add_n(shares) for shares in zip(*gradients, strict=True))]
@@ -158,11 +159,13 @@ class Trainer:
         inputs: tf.Tensor,
         labels: tf.Tensor,
         length: tf.Tensor,
-        kept: list[tf.Tensor],
+        draws: tf.Tensor,
         factor: tf.Tensor,
     ) -> tuple[tf.Tensor, Sequence[Any]]:
         # Counts, and the gradients of the summed cross-entropy times `factor`.
         counted = tf.sequence_mask(length - 1, tf.shape(labels)[1], tf.float32)
+        hparams = self.model.config.hparams
+        kept = tf.split(draws < hparams.dropout_keep_prob, hparams.rnn_layer_sizes, axis=2)
         with tf.GradientTape() as tape:
             logits = self.model(inputs, kept=kept, precision=self._precision)
             entropy = tf.reduce_sum(cross_entropy(logits, labels) * counted) * factor
@@ -185,13 +188,13 @@ class Trainer:
             for gradient, square in zip(gradients, squares, strict=True)
         ]
 
-    def _draw_kept(self, time: tf.Tensor, batch: tf.Tensor) -> list[tf.Tensor]:
-        # For each layer, which outputs dropout leaves: bool [time, batch, units]. Drawn from the number of the step,
-        # so that a training that goes on draws what it would have drawn, and here, since XLA draws slowly.
-        sizes = self.model.config.hparams.rnn_layer_sizes
+    def _draws(self, time: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        # What dropout decides by, from 0 to 1: float32 [time, batch, units of all layers]. Drawn from the number of
+        # the step, so that a training that goes on draws what it would have drawn, and here, since XLA draws slowly.
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._step])
-        draws = tf.random.stateless_uniform(tf.stack([time, batch, sum(sizes)]), seed)
-        return tf.split(draws < self.model.config.hparams.dropout_keep_prob, sizes, axis=2)
+        return tf.random.stateless_uniform(
+            tf.stack([time, batch, sum(self.model.config.hparams.rnn_layer_sizes)]), seed
+        )
 
     def _encode(self, melody: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         squashed, _ = squash(melody, self.model.config)
