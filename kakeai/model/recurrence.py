@@ -51,11 +51,12 @@ def _lstm(drive: Tensor, recurrent_kernel: Tensor, precision: str) -> tuple[Tens
     hiddens, carries, gates = (array.stack() for array in arrays)
 
     def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-        before = _shifted(carries)
+        # Transposed once: within the loop, XLA would do it at every step.
+        before, transposed = _shifted(carries), tf.transpose(recurrent_kernel)
 
         def backward(i: Tensor, d_drive: Tensor, d_carry: Tensor, d_drives: tf.TensorArray) -> tuple:
             t = time - 1 - i
-            d_hidden = upstream[t] + product(d_drive, recurrent_kernel, precision, transpose_b=True)
+            d_hidden = upstream[t] + product(d_drive, transposed, precision)
             d_drive, d_carry = _lstm_step_gradient(gates[t], carries[t], before[t], d_hidden, d_carry)
             return i + 1, d_drive, d_carry, d_drives.write(t, d_drive)
 
