@@ -1,8 +1,8 @@
 """Melody events ⇄ the inputs and labels of the MelodyRNN family, as array operations.
 
-What an encoding may know about a melody is a `History` (`kakeai.model.history`), with one entry for each step of a whole
-batch. From it inputs and labels are worked out for all steps at once. `kakeai.model.step_encodings` does the same for
-one step.
+What an encoding may know about a melody is a `History` (`kakeai.model.history`), with one entry for each step of a
+whole batch. From it inputs and labels are worked out for all steps at once. `kakeai.model.step_encodings` does the
+same for one step.
 
 The numbers equal note-seq 0.0.5: `note_seq/encoder_decoder.py` and `note_seq/melody_encoder_decoder.py`.
 """
