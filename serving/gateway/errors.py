@@ -42,7 +42,7 @@ class GatewayError(KakeaiError):
     def __init_subclass__(
         cls, status: int | None = None, title: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Take a kind's status, title and headers from its first line; what is left out is inherited."""
+        """Take status, title and headers from the class statement; what it leaves out is inherited."""
         super().__init_subclass__()
         for name, value in (("status", status), ("title", title), ("headers", headers)):
             if value is not None:

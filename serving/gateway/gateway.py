@@ -1,4 +1,4 @@
-"""What every route needs: the settings, the model server, the cards, the doors."""
+"""What every route needs: settings, model server, model cards, and how much is let in at once."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ class Gateway:
     def __init__(
         self, settings: Settings, metrics: Metrics, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
     ) -> None:
-        """A gateway whose doors are open. To be made inside a running event loop."""
+        """A gateway that lets requests in. Make it inside a running event loop, which its gRPC channel belongs to."""
         self.settings = settings
         self.metrics = metrics
         self.model_server = ModelServer(settings, metrics, interceptors)
@@ -60,14 +60,13 @@ class Gateway:
         metrics.places.set_function(lambda: self._pace.places)
         self.draining = False
         self.closed = False
-        self.listening: set[asyncio.Timeout] = (
-            set()
-        )  # of the sessions that wait for their client's next frame
+        # Of the sessions that wait for their client's next frame: how long each will.
+        self.listening: set[asyncio.Timeout] = set()
         self._proved: int | None = None
         self._newest: dict[tuple[str, str | None], tuple[float, int | None]] = {}
 
     async def close(self) -> None:
-        """Write what is still to be written, and hang up."""
+        """Write the recordings that still wait, and close the channel to the model server."""
         if self.collection is not None:
             await self.collection.close()
         await self.model_server.close()
@@ -83,7 +82,7 @@ class Gateway:
         """
         label = self.label(ask.model, request_id.get()) if ask.version is None else None
         with self.answers.admit(host), self._timed(ask):
-            replies = await self._with(
+            replies = await self._asked_by_label(
                 label, lambda label: self.model_server.generate(replace(ask, label=label))
             )
         for reply in replies:
@@ -106,9 +105,9 @@ class Gateway:
 
         Raises NotReady or a ModelServerError.
         """
-        return await self._with(label, lambda label: self.model_server.version(model, label))
+        return await self._asked_by_label(label, lambda label: self.model_server.version(model, label))
 
-    async def _with(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
+    async def _asked_by_label(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
         """What the model server says for a label or, where it does not know that, for what stands in its place."""
         *labels, last = instead_of(label)
         for label in labels:

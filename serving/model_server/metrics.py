@@ -26,7 +26,7 @@ class Counter(_Metric):
     """How often something happened, by labels."""
 
     def __init__(self, name: str, *labels: str) -> None:
-        """Of nothing yet."""
+        """A counter that has counted nothing; `name` is TF Serving's, `labels` are the labels' names."""
         super().__init__(name, "counter", labels)
         self._counts: dict[tuple[str, ...], int] = {}
 
@@ -47,7 +47,7 @@ class Histogram(_Metric):
     """How large something was, by labels, in buckets that grow by a factor."""
 
     def __init__(self, name: str, *labels: str, first: float, factor: float, buckets: int) -> None:
-        """Of nothing yet; the last bucket, beyond `buckets`, has no end."""
+        """An empty histogram of `buckets` buckets, up to `first`, `first * factor` and so on, and one for all beyond."""
         super().__init__(name, "histogram", labels)
         self._limits = [first * factor**number for number in range(buckets)]
         self._cells: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
@@ -84,10 +84,10 @@ def _rows(name: str) -> Histogram:
 
 
 class Metrics:
-    """One server's metrics."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
-        """All at nought."""
+        """All metrics, at zero."""
         self.request_count = Counter("serving/request_count", "model_name", "status")
         self.request_latency = _latency("serving/request_latency", "model_name", "API", "entrypoint")
         self.runtime_latency = _latency("serving/runtime_latency", "model_name", "API", "runtime")

@@ -18,7 +18,7 @@ REQUEST_SECONDS = 10.0  # for a client to say what it wants
 
 
 def read_monitoring_config(path: Path) -> str | None:
-    """The path to tell the metrics at, by a MonitoringConfig text proto; None if it does not enable them.
+    """The path at which a MonitoringConfig text proto wants the metrics; None if it does not enable them.
 
     Raises KakeaiError if the file cannot be read.
     """
@@ -51,10 +51,10 @@ def _message_class() -> type[Message]:
 
 
 class MonitoringServer:
-    """Tells a page of text at one path, over HTTP."""
+    """Serves one page of text over HTTP, at one path."""
 
     def __init__(self, host: str, port: int, path: str, page: Callable[[], str]) -> None:
-        """Listen from now on, 0 on any free port. Raises KakeaiError if the port cannot be had."""
+        """Serve what `page` returns from now on; port 0 takes a free one. Raises KakeaiError if none can be had."""
         check_free(host, port)
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,6 +79,6 @@ class MonitoringServer:
         threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True).start()
 
     def stop(self) -> None:
-        """Hang up."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()

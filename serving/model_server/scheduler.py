@@ -143,7 +143,7 @@ class Scheduler:
     """A fixed number of threads that take batches from any number of queues in turn."""
 
     def __init__(self, threads: int) -> None:
-        """Of `threads` threads, numbered from 0, once started."""
+        """A scheduler of `threads` threads, numbered from 0; they run from `start` on."""
         self._changed = threading.Condition()
         self._queues: list[Queue] = []  # the one to be asked first in front
         self._stopping = False

@@ -144,7 +144,10 @@ class ModelServer:
         self._follower.start()
 
     def serve_metrics(self, path: str, port: int = 0) -> int:
-        """Tell the metrics at a path over HTTP from now on; the port. Raises KakeaiError if it cannot be had."""
+        """Serve the metrics over HTTP at a path from now on, and return the port.
+
+        Raises KakeaiError if the port cannot be had.
+        """
         self._monitoring = MonitoringServer(self._host, port, path, self._metrics.page)
         log.info("Metrics are at http://%s:%d%s", self._host, self._monitoring.port, path)
         return self._monitoring.port

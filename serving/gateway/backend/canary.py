@@ -23,7 +23,7 @@ def label_for(name: str, canary_share: float) -> str | None:
 def instead_of(label: str | None) -> tuple[str | None, ...]:
     """A label and, where the model server knows it no more, what to ask for instead, one after the other.
 
-    Whoever ends a trial by taking its label away means that everybody plays with what is left.
+    A trial is ended by taking its label away: from then on everybody plays with the versions that are left.
     """
     if label is None:
         return (None,)

@@ -25,14 +25,13 @@ class Recording:
         self._end = 0.0
 
     def play(self, turn: int, notes: np.ndarray, qpm: float, bars: int, answer_bars: int, keep: bool) -> None:
-        """Note a turn, NOTE[n] in seconds at ``qpm``; once more the same number replaces it."""
+        """Add a turn, NOTE[n] in seconds at ``qpm``; its notes are kept if ``keep``. It replaces one of its number."""
         begin = self._begins.setdefault(turn, self._end)
         self._end = begin + (bars + answer_bars) * self._beats_per_bar
         self._turns.pop(turn, None)
         over = bars * self._beats_per_bar
-        notes = notes[
-            notes["start"] * (qpm / 60.0) < over
-        ]  # what is played into the answer is none of the call
+        # What is played into the answer does not belong to the call.
+        notes = notes[notes["start"] * (qpm / 60.0) < over]
         kept = sum(map(len, self._turns.values()))
         if keep and notes.size and len(self._turns) < MAX_TURNS and kept + notes.size <= MAX_NOTES:
             for name in ("start", "end"):

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Collection:
-    """Writes recordings in the background, so many a day and no more: whole files under names that tell nothing.
+    """Writes recordings in the background, up to a limit a day, as whole files whose names say nothing of the player.
 
     A file's name is the day and a random word; whose it is, is counted in memory for the day and never written.
     """
@@ -39,7 +39,7 @@ class Collection:
         threading.Thread(target=self._write_all, name="recordings", daemon=True).start()
 
     def keep(self, recording: Recording, host: str | None) -> None:
-        """Write a recording soon, if there is anything in it and the day's measure is not full."""
+        """Write a recording soon, unless it is empty or one of the day's limits is reached."""
         content = recording.midi()
         if content is None:
             return
@@ -71,10 +71,8 @@ class Collection:
 
     def _write(self, name: str, content: bytes) -> None:
         try:
-            from kakeai.storage import (  # a bucket's client is heavy: only where it is used
-                location,
-                write_whole,
-            )
+            # A bucket's client is heavy to import: only where recordings are written.
+            from kakeai.storage import location, write_whole
 
             write_whole(location(self._place) / name, content)
         except Exception as error:  # buckets fail in as many ways as their client has exceptions

@@ -1,4 +1,4 @@
-"""Who may use the gateway: whoever has a token, and the pages of certain sites."""
+"""Who may use the gateway: clients with a known token, and pages of allowed origins."""
 
 from typing import Annotated
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Headers that keep a browser from being talked into anything."""
+"""Security headers: what browsers must not do with the gateway's answers."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -24,7 +24,7 @@ class Metrics:
     """The gateway's own registry, so that two gateways in one process do not count together."""
 
     def __init__(self) -> None:
-        """All figures, at nought."""
+        """All metrics, at zero."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = self._counter("http_requests", "HTTP requests.", "method", "route", "status")

@@ -8,7 +8,7 @@ import { type MidiPorts } from "./input/ports";
 import { type Who } from "./session/turn";
 import { type Settings } from "./settings";
 
-/** It comes when the page stands, while the player looks around. */
+/** Most of the page's code: loaded once the page is painted, while the player looks around. */
 const engineModule = painted().then(() => import("./audio/engine"));
 
 export class Sounding {
@@ -37,7 +37,7 @@ export class Sounding {
     return this.#engine;
   }
 
-  /** Call it on a gesture. The first one of all may come before there is anything to sound. */
+  /** Call it on a gesture. Null where the first gesture comes before the engine's code is loaded. */
   unlock(): Engine | null {
     if (!this.#engine && this.#Engine) {
       this.#engine = new this.#Engine(this.#onTick, (who, engine) => this.#voice(who, engine));
@@ -46,7 +46,7 @@ export class Sounding {
     return this.#engine;
   }
 
-  /** The same for those who can wait. */
+  /** As `unlock`, and waits for the engine's code where that is still on its way. */
   async unlocked(): Promise<Engine> {
     ({ Engine: this.#Engine } = await engineModule);
     return this.unlock() ?? this.unlocked();

@@ -37,7 +37,10 @@ def _bearer(token):
 
 def test_with_tokens_only_who_has_one_gets_an_answer(start_gateway):
     gateway = start_gateway(tokens=HASHES)
-    ask = lambda **headers: gateway.client.post("/v1/generate", json={"notes": []}, headers=headers)  # noqa: E731
+
+    def ask(**headers):
+        return gateway.client.post("/v1/generate", json={"notes": []}, headers=headers)
+
     for headers in ({}, _bearer("wrong"), _bearer(HASHES[0]), {"Authorization": f"Basic {TOKENS[0]}"}):
         response = ask(**headers)
         assert response.status_code == 401
@@ -107,9 +110,10 @@ def test_pages_of_allowed_sites_alone_may_read_answers(start_gateway):
 
 def test_one_client_cannot_take_all_places(start_gateway, model):
     gateway = start_gateway(max_client_answers=1, max_answers=2, trusted_proxies=["127.0.0.0/8"])
-    ask = lambda client: gateway.client.post(  # noqa: E731
-        "/v1/generate", json={"notes": []}, headers={"X-Forwarded-For": client}
-    )
+
+    def ask(client):
+        return gateway.client.post("/v1/generate", json={"notes": []}, headers={"X-Forwarded-For": client})
+
     model.may_answer.clear()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, "203.0.113.5")
@@ -269,7 +273,10 @@ def test_no_answer_lacks_the_headers_that_keep_browsers_safe(gateway):
 
 
 def test_requests_have_names_that_reach_the_model_server(gateway, model):
-    ask = lambda **headers: gateway.client.post("/v1/generate", json={"notes": []}, headers=headers)  # noqa: E731
+
+    def ask(**headers):
+        return gateway.client.post("/v1/generate", json={"notes": []}, headers=headers)
+
     assert ask(**{"X-Request-Id": "song-1.a_B"}).headers["x-request-id"] == "song-1.a_B"
     assert model.asked[-1].metadata["x-request-id"] == "song-1.a_B"
     for odd in ("a b", "x" * 65, 'a"b', ""):

@@ -100,7 +100,10 @@ def test_an_answers_length_in_steps_seconds_or_bars(gateway, model, length, step
 
 
 def test_a_phrase_in_events(gateway, model):
-    ask = lambda **body: gateway.client.post("/v1/generate", json=body)  # noqa: E731
+
+    def ask(**body):
+        return gateway.client.post("/v1/generate", json=body)
+
     response = ask(melody=[60, -2, 62, -1, -2], steps=5)
     assert model.asked[-1].primer == [60, -2, 62, -1, -2]
     assert response.json()["answers"][0]["melody"] == [60, -2, 62, -1, -2]

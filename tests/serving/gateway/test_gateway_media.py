@@ -79,7 +79,9 @@ def test_a_form_with_a_midi_file(gateway, model):
     again = gateway.client.post("/v1/generate", data={k: str(v) for k, v in take.items()}, files=files)
     assert again.json() == response.json()
 
-    post = lambda **parts: gateway.client.post("/v1/generate", **parts)  # noqa: E731
+    def post(**parts):
+        return gateway.client.post("/v1/generate", **parts)
+
     assert post(data=fields, files={"tune": ("tune.mid", MIDI)}).json()["field"] == "midi"
     assert post(data={"colour": "blue"}, files=files).json()["field"] == "colour"
     assert post(params={"steps": 8}, files=files).json()["field"] == "query"
@@ -88,9 +90,12 @@ def test_a_form_with_a_midi_file(gateway, model):
 
 
 def test_a_take_is_a_midi_files_query(gateway):
-    post = lambda **query: gateway.client.post(  # noqa: E731
-        "/v1/generate", params=query, content=MIDI, headers={"Content-Type": "audio/midi"}
-    )
+
+    def post(**query):
+        return gateway.client.post(
+            "/v1/generate", params=query, content=MIDI, headers={"Content-Type": "audio/midi"}
+        )
+
     first = post(temperature=0.5)
     assert post(**take_of(first)).json() == first.json()
 

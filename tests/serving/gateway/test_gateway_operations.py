@@ -23,7 +23,10 @@ def _until(wanted, ask):
 
 def test_readiness_follows_the_model_server(start_gateway, model, free_port):
     gateway = start_gateway(model_server=f"127.0.0.1:{free_port}")
-    status = lambda route: gateway.client.get(route).status_code  # noqa: E731
+
+    def status(route):
+        return gateway.client.get(route).status_code
+
     assert status("/healthz") == 200
     response = gateway.client.get("/readyz")
     assert response.status_code == 503

@@ -120,9 +120,11 @@ def test_a_primer_that_is_far_too_long_is_cut_by_the_gateway_and_stopped_at_its_
 ):
     events = [60, *[-2] * 15] * 1700  # more than half an hour at 120 quarter notes a minute
     gateway = start_gateway(model_server=real_servers[0])
-    ask = lambda melody: gateway.client.post(  # noqa: E731
-        "/v1/generate", json={"melody": melody, "steps": 4, "seed": 1}
-    ).json()["answers"][0]
+
+    def ask(melody):
+        body = {"melody": melody, "steps": 4, "seed": 1}
+        return gateway.client.post("/v1/generate", json=body).json()["answers"][0]
+
     assert ask(events)["melody"] == ask(events[-512:])["melody"]
 
     # Whoever reaches the model server itself can have it work on any primer, but no longer than they wait.
