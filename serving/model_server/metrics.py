@@ -47,7 +47,7 @@ class Histogram(_Metric):
     """How large something was, by labels, in buckets that grow by a factor."""
 
     def __init__(self, name: str, *labels: str, first: float, factor: float, buckets: int) -> None:
-        """An empty histogram of `buckets` buckets, up to `first`, `first * factor` and so on, and one for all beyond."""
+        """An empty histogram: `buckets` buckets that end at `first`, `first * factor`, …, and one without end."""
         super().__init__(name, "histogram", labels)
         self._limits = [first * factor**number for number in range(buckets)]
         self._cells: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}

@@ -4,21 +4,21 @@
  */
 
 import { playTurn } from "./audio/playing";
+import { Display } from "./display.svelte";
 import { MidiPorts } from "./input/ports";
 import { Instrument } from "./instrument.svelte";
 import { browserStore } from "./keep/storage";
-import { type Key, keyOf } from "./music/key";
 import { Partner } from "./partner.svelte";
 import { leadOf } from "./session/lead";
 import { lengthOf, type Piece, timelineOf } from "./session/piece";
 import { type Effect, type Phase, type Plan, Session } from "./session/session";
-import { countNotes, endToEnd, soundingAt, type Turn, turnAt, type Who, withoutLastExchange } from "./session/turn";
+import { endToEnd, type Turn, turnAt, withoutLastExchange } from "./session/turn";
 import { Sessions } from "./sessions.svelte";
-import { remembered, TEMPO } from "./settings";
+import { remembered, settable } from "./settings";
 import { Sounding } from "./sounding.svelte";
 import { type Beats, beats, type Qpm, qpm, type Seconds, seconds, Timeline, toSeconds } from "./time";
 import { type GatewayAddress } from "./transport/address";
-import { type Answer, fromWire, startFrame, toWire } from "./transport/protocol";
+import { type Answer, callFrame, fromWire, startFrame } from "./transport/protocol";
 
 /** From pressing Start to the first click. */
 const BREATH: Seconds = seconds(0.15);
@@ -31,20 +31,14 @@ const FIRST_ROUND_TRIP: Seconds = seconds(0.1);
 export class Duet {
   readonly settings = $state(remembered(browserStore()));
 
-  // What the views show
   phase = $state<Phase | "replay">("idle");
-  turn = $state.raw<Turn | null>(null);
-  /** Whole beats into the turn; negative while it is counted in. */
-  beat = $state(0);
   beatsPerBar = $state(4);
-  counts = $state.raw<Record<Who, number>>({ player: 0, kakeai: 0 });
-  key = $state.raw<Key | null>(null);
-  answering = $state.raw<readonly number[]>([]);
   /** Whether another answer can be asked for. */
   isAnswered = $state(false);
   late = $state(false);
   silent = $state(false);
 
+  readonly display = new Display();
   readonly sessions = new Sessions();
   readonly sounding: Sounding;
   readonly instrument: Instrument;
@@ -154,7 +148,7 @@ export class Duet {
     this.stop();
     this.settings.metre = piece.beatsPerBar;
     const last = piece.turns.at(-1);
-    if (last) this.settings.tempo = Math.round(Math.min(TEMPO.fastest, Math.max(TEMPO.slowest, last.tempo)));
+    if (last) this.settings.tempo = settable(last.tempo);
     this.#show(piece);
   }
 
@@ -171,9 +165,7 @@ export class Duet {
 
   /** The dialogue so far, end to end. */
   get piece(): Piece {
-    return this.phase === "idle" || this.phase === "replay"
-      ? this.#piece
-      : { beatsPerBar: this.beatsPerBar, turns: endToEnd(this.turns) };
+    return this.isPlaying ? { beatsPerBar: this.beatsPerBar, turns: endToEnd(this.turns) } : this.#piece;
   }
 
   // ---- looking ----
@@ -185,8 +177,13 @@ export class Duet {
     return this.#timeline.beatAt(running.clock.heard());
   }
 
+  /** Whether a session runs: neither rest nor playing back. */
+  get isPlaying(): boolean {
+    return this.phase !== "idle" && this.phase !== "replay";
+  }
+
   get turns(): readonly Turn[] {
-    return this.phase === "idle" || this.phase === "replay" ? this.#piece.turns : this.#session.turns(this.now());
+    return this.isPlaying ? this.#session.turns(this.now()) : this.#piece.turns;
   }
 
   /** The running turn, and the one to come as far as it is known. */
@@ -199,15 +196,10 @@ export class Duet {
     const now = this.now();
     if (this.phase === "replay" && now >= lengthOf(this.#piece)) this.stop();
     if (this.phase !== "replay") this.phase = this.#session.phase;
-    this.turn = this.phase === "replay" ? turnAt(this.#piece.turns, now) : this.#session.turn;
-    this.beat = this.turn ? Math.floor(now - this.turn.start) : 0;
-    const kakeaiPlays = this.phase === "kakeai" || (this.phase === "replay" && this.turn?.who === "kakeai");
-    this.answering = kakeaiPlays && this.turn ? soundingAt(this.turn, now) : NOTHING;
     this.isAnswered = this.#session.isAnswered;
-    const counts = countNotes(this.turns);
-    if (counts.player === this.counts.player && counts.kakeai === this.counts.kakeai) return;
-    this.counts = counts;
-    this.key = keyOf(this.turns.flatMap(({ notes }) => notes));
+    const turn = this.phase === "replay" ? turnAt(this.#piece.turns, now) : this.#session.turn;
+    const kakeaiPlays = this.phase === "kakeai" || (this.phase === "replay" && turn?.who === "kakeai");
+    this.display.update(now, turn, this.turns, kakeaiPlays);
   }
 
   // ---- what drives it ----
@@ -235,19 +227,18 @@ export class Duet {
         if (effect.turn.who === "kakeai") this.partner.problem = null;
         else this.#keep();
         break;
-      case "call":
-        this.partner.call({
-          type: "call",
-          turn: effect.round,
-          bars: effect.turn.bars,
-          answer_bars: effect.answerBars,
-          notes: toWire(effect.turn.notes, timeline.tempo),
-          temperature: this.settings.temperature,
-          dynamics: this.settings.dynamics,
-          keep: this.settings.give && this.partner.model?.collects === true,
-          due: Math.max(0, toSeconds(beats(effect.due - this.now()), timeline.tempo)),
-        });
+      case "call": {
+        const due = toSeconds(beats(effect.due - this.now()), timeline.tempo);
+        this.partner.call(
+          callFrame(effect.round, effect.turn, timeline.tempo, due, {
+            answer_bars: effect.answerBars,
+            temperature: this.settings.temperature,
+            dynamics: this.settings.dynamics,
+            keep: this.settings.give && this.partner.model?.collects === true,
+          }),
+        );
         break;
+      }
       case "answer":
         if (this.sounding.running) playTurn(this.sounding.running, timeline, effect.turn);
         break;
@@ -328,5 +319,3 @@ export class Duet {
     this.sessions.keep(this.piece);
   }
 }
-
-const NOTHING: readonly number[] = [];

@@ -18,9 +18,12 @@ export class Sessions {
     return this.all[0] ?? null;
   }
 
-  /** Keep the session at hand as it is now. */
+  /** Keep the session at hand as it is now; one of which nothing is left goes. */
   keep(piece: Piece): void {
-    if (piece.turns.length > 0) this.all = this.#shelf.keep({ id: this.#id, atMs: Date.now(), piece });
+    this.all =
+      piece.turns.length > 0
+        ? this.#shelf.keep({ id: this.#id, atMs: Date.now(), piece })
+        : this.#shelf.remove(this.#id);
   }
 
   /** Another session is at hand: a new one, or one that is kept. */

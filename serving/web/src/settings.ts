@@ -6,6 +6,8 @@ import { type Dynamics } from "./transport/protocol";
 
 export const BARS = [1, 2, 4] as const;
 export const TEMPO = { slowest: 40, fastest: 240 } as const;
+/** The nearest tempo that can be set, in whole beats a minute. */
+export const settable = (qpm: number): number => Math.round(Math.min(TEMPO.fastest, Math.max(TEMPO.slowest, qpm)));
 export const TEMPERATURE = { least: 0.4, most: 1.6, step: 0.1 } as const;
 export const METRES = [2, 3, 4, 6] as const; // quarter notes a bar
 export const PAUSES = [0.5, 1, 2, 4] as const; // beats

@@ -89,6 +89,8 @@ def test_page_keeps_a_session_and_shares_it(page: Page, browser: Browser, gatewa
     page.get_by_role("button", name="Undo").click()
     await_notes(page, "player", "0")
     expect(page.get_by_role("button", name="Keep and share")).to_be_disabled()
+    opened(page, gateway_url)  # what was taken back stays so
+    await_notes(page, "player", "0")
 
 
 def test_answers_begin_on_their_beat(page: Page, gateway_url: str) -> None:

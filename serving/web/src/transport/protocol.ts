@@ -1,7 +1,7 @@
 /** The frames of `WS v1/session`, as the gateway speaks them: notes in seconds from their phrase's start. */
 
 import { type Note, type Take, type Turn, type Who } from "../session/turn";
-import { type Qpm, qpm, seconds, toBeats, toSeconds } from "../time";
+import { type Qpm, qpm, type Seconds, seconds, toBeats, toSeconds } from "../time";
 
 /** The subprotocol of a session's WebSocket, to be offered beside the one that carries the token. */
 export const SUBPROTOCOL = "kakeai";
@@ -110,6 +110,19 @@ export const startFrame = (
   qpm: tempo,
   beats_per_bar: beatsPerBar,
   history: history.slice(-HISTORY_TURNS).map(({ who, bars, notes }) => ({ who, bars, notes: toWire(notes, tempo) })),
+});
+
+/** What the player asks for, the notes aside. */
+type Wishes = Pick<Call, "answer_bars" | "temperature" | "dynamics" | "keep">;
+
+/** @param due how long from now the answer's turn begins */
+export const callFrame = (number: number, { bars, notes }: Turn, tempo: Qpm, due: Seconds, wishes: Wishes): Call => ({
+  type: "call",
+  turn: number,
+  bars,
+  notes: toWire(notes, tempo),
+  due: Math.max(0, due),
+  ...wishes,
 });
 
 export const toWire = (notes: readonly Note[], tempo: Qpm): WireNote[] =>
