@@ -1,17 +1,16 @@
 """How requests are batched: TF Serving's BatchingParameters, from its own text proto."""
 
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 from google.protobuf.message import Message
 
 from kakeai.errors import KakeaiError
 from serving.model_server.scheduler import PROCESSORS
 from serving.model_server.text_proto import read_text_proto
+from serving.model_server.unpackaged_protos import batching_parameters
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
 
     Raises KakeaiError if the file cannot be read or asks for what this server does not do.
     """
-    proto = read_text_proto(path, _message_class()(), "batching parameters")
+    proto = read_text_proto(path, batching_parameters(), "batching parameters")
     given = {field.name: _python(value) for field, value in proto.ListFields()}
     if given.pop("enable_large_batch_splitting", False):
         raise KakeaiError(
@@ -85,42 +84,3 @@ def _python(value: Any) -> Any:  # noqa: ANN401  (a field of the proto; of the d
             return value
         case _:
             return tuple(value)
-
-
-@cache
-def _message_class() -> type[Message]:
-    # The package tensorflow-serving-api leaves this one message out; numbers and names are those of
-    # session_bundle_config.proto.
-    fields = {
-        "max_batch_size": (1, "Int64Value"),
-        "batch_timeout_micros": (2, "Int64Value"),
-        "max_enqueued_batches": (3, "Int64Value"),
-        "num_batch_threads": (4, "Int64Value"),
-        "thread_pool_name": (5, "StringValue"),
-        "allowed_batch_sizes": (6, "repeated"),
-        "pad_variable_length_inputs": (7, "bool"),
-        "enable_large_batch_splitting": (8, "BoolValue"),
-        "max_execution_batch_size": (9, "Int64Value"),
-    }
-    file = descriptor_pb2.FileDescriptorProto(
-        name="kakeai/batching_parameters.proto",
-        package="tensorflow.serving",
-        syntax="proto3",
-        dependency=[wrappers_pb2.DESCRIPTOR.name],
-    )
-    message = file.message_type.add(name="BatchingParameters")
-    kinds = descriptor_pb2.FieldDescriptorProto
-    for name, (number, kind) in fields.items():
-        field = message.field.add(name=name, number=number, label=kinds.LABEL_OPTIONAL)
-        match kind:
-            case "repeated":
-                field.type, field.label = kinds.TYPE_INT64, kinds.LABEL_REPEATED
-            case "bool":
-                field.type = kinds.TYPE_BOOL
-            case _:
-                field.type, field.type_name = kinds.TYPE_MESSAGE, f".google.protobuf.{kind}"
-    pool = descriptor_pool.Default()
-    pool.Add(file)
-    return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName("tensorflow.serving.BatchingParameters")
-    )

@@ -2,16 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
-
 from serving.model_server.port import check_free
 from serving.model_server.text_proto import read_text_proto
+from serving.model_server.unpackaged_protos import monitoring_config
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 REQUEST_SECONDS = 10.0  # for a client to say what it wants
@@ -22,32 +19,9 @@ def read_monitoring_config(path: Path) -> str | None:
 
     Raises KakeaiError if the file cannot be read.
     """
-    proto: Any = read_text_proto(path, _message_class()(), "monitoring config")
+    proto: Any = read_text_proto(path, monitoring_config(), "monitoring config")
     config = proto.prometheus_config
     return (config.path or DEFAULT_PATH) if config.enable else None
-
-
-@cache
-def _message_class() -> type[Message]:
-    # The package tensorflow-serving-api leaves it out; numbers and names are those of monitoring_config.proto.
-    file = descriptor_pb2.FileDescriptorProto(
-        name="kakeai/monitoring_config.proto", package="tensorflow.serving", syntax="proto3"
-    )
-    field = descriptor_pb2.FieldDescriptorProto
-    prometheus = file.message_type.add(name="PrometheusConfig")
-    prometheus.field.add(name="enable", number=1, type=field.TYPE_BOOL, label=field.LABEL_OPTIONAL)
-    prometheus.field.add(name="path", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    monitoring = file.message_type.add(name="MonitoringConfig")
-    monitoring.field.add(
-        name="prometheus_config",
-        number=1,
-        type=field.TYPE_MESSAGE,
-        type_name=".tensorflow.serving.PrometheusConfig",
-        label=field.LABEL_OPTIONAL,
-    )
-    pool = descriptor_pool.DescriptorPool()  # of its own: the default one is for what is generated
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.serving.MonitoringConfig"))
 
 
 class MonitoringServer:

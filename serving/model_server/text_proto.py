@@ -1,7 +1,7 @@
 """TF Serving's configuration files: messages as text protos."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
@@ -21,7 +21,5 @@ def read_text_proto(path: Path, message: M, what: str) -> M:
     except (OSError, UnicodeDecodeError) as error:
         raise KakeaiError(f"The {what} file {path} cannot be read: {error}.") from error
     except text_format.ParseError as error:
-        kind: Any = type(message)
-        raise KakeaiError(
-            f"The {what} file {path} is no {kind.DESCRIPTOR.name} text proto: {error}."
-        ) from error
+        kind, reason = message.DESCRIPTOR.name, str(error).rstrip(".")
+        raise KakeaiError(f"The {what} file {path} is no {kind} text proto: {reason}.") from error

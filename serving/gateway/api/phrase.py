@@ -34,7 +34,7 @@ class Phrase:
     polyphonic: bool
 
 
-async def read_call(request: Request, gateway: Gateway) -> Phrase:
+async def read_phrase(request: Request, gateway: Gateway) -> Phrase:
     """The phrase in a request. Raises a GatewayError, a ValidationError or a MidiError for what is none."""
     kind = media_type(request.headers.get("content-type", JSON))
     if kind in {JSON, FORM} and request.query_params:

@@ -17,7 +17,7 @@ from serving.gateway.api.messages import (
     Variation,
     note_list,
 )
-from serving.gateway.api.phrase import FILE_FIELD, read_call
+from serving.gateway.api.phrase import FILE_FIELD, read_phrase
 from serving.gateway.backend.ask import Ask, seeds
 from serving.gateway.gateway import gateway_of, host_of
 from serving.gateway.play.dynamics import sounded
@@ -76,7 +76,7 @@ async def generate(request: Request) -> Response:
     """
     gateway = gateway_of(request)
     as_midi = wants_midi(request.headers.get("accept", "*/*"))
-    phrase = await read_call(request, gateway)
+    phrase = await read_phrase(request, gateway)
     options = phrase.options
     steps = options.answer_steps
     gateway.check_steps(steps, next((n for n in ("seconds", "bars") if getattr(options, n)), "steps"))

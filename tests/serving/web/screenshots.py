@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 from session_page import MIDI_SYSTEM, await_phase, opened
@@ -44,13 +45,13 @@ class Visit:
         url: str,
         name: str,
         screen: tuple[int, int],
-        scheme: str,
+        scheme: Literal["dark", "light"],
         locale: str = "en-GB",
     ) -> None:
         is_phone = screen != LAPTOP
         context = browser.new_context(
             viewport={"width": screen[0], "height": screen[1]},
-            color_scheme=scheme,  # type: ignore[arg-type]
+            color_scheme=scheme,
             locale=locale,
             has_touch=is_phone,
             is_mobile=is_phone,

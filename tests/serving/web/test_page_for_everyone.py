@@ -82,13 +82,14 @@ def test_page_is_accessible_in_every_state(page: Page, gateway_url: str) -> None
 
 def test_page_has_room_for_everything_on_small_screens(page: Page, gateway_url: str) -> None:
     opened(page, gateway_url)
-    for size in (
+    sizes: list[ViewportSize] = [
         {"width": 320, "height": 640},
         PHONE,
         {"width": 740, "height": 360},
         {"width": 820, "height": 1180},
-    ):
-        page.set_viewport_size(size)  # type: ignore[arg-type]
+    ]
+    for size in sizes:
+        page.set_viewport_size(size)
         for button in ("Start", "Settings", "Octave up"):
             target = page.get_by_role("button", name=button)
             target.scroll_into_view_if_needed()
