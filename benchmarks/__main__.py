@@ -9,7 +9,7 @@ import typer
 
 from benchmarks import answers, curves, datasets, note_sequences, start, training, warm_start
 from benchmarks.results import Figure, Row, report
-from cli.corpus import oneills
+from cli.oneills import oneills
 from components.convert import convert
 from components.ingest import ingest
 

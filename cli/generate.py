@@ -27,7 +27,7 @@ def generate(
         typer.Option(help="A training run instead, local or gs://; or a local one of melody_rnn_train."),
     ] = None,
     config: Annotated[
-        str, typer.Option(help="What to read the weights as; told by themselves by default.")
+        str, typer.Option(help="Configuration to read the weights as; by default found from the weights.")
     ] = "",
     hparams: Annotated[
         str, typer.Option(help="What the weights do not tell, such as attn_length=40; seldom needed.")
@@ -42,12 +42,18 @@ def generate(
     ] = None,
     qpm: Annotated[
         float | None,
-        typer.Option(help="Quarter notes a minute, 120 by default; a primer MIDI has its own, which counts."),
+        typer.Option(
+            help="Quarter notes a minute, 120 by default; with --primer-midi the file's own tempo counts."
+        ),
     ] = None,
     temperature: Annotated[float, typer.Option(help="Above 1 is wilder, below 1 is tamer.")] = 1.0,
     beam_size: Annotated[int, typer.Option(help="Melodies that a beam search keeps.", min=1)] = 1,
-    branch_factor: Annotated[int, typer.Option(help="Ways in which it plays each on.", min=1)] = 1,
-    steps_per_iteration: Annotated[int, typer.Option(help="16th notes until it chooses again.", min=1)] = 1,
+    branch_factor: Annotated[
+        int, typer.Option(help="Continuations of each that the search tries.", min=1)
+    ] = 1,
+    steps_per_iteration: Annotated[
+        int, typer.Option(help="16th notes between two choices of the search.", min=1)
+    ] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same melodies.")] = 0,
     output_dir: Annotated[Path, typer.Option(help="Folder for the MIDI files.")] = Path("generated"),
 ) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from cli.option_groups import with_options
+from cli.recipe import retraining
 from kakeai.errors import KakeaiError
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def endpoint(
     return Endpoint(address, namespace, token, cookie, ca)
 
 
+@with_options(retraining=retraining)
 def places(
     corpus: Annotated[str, typer.Option(help="Folder of MIDI files, gs://…")],
     store: Annotated[str, typer.Option(help="The model store to release into, gs://…")],
@@ -74,16 +77,8 @@ def places(
             help="Folder that outlasts runs, gs://…: checkpoints, what was read, outcomes, reports."
         ),
     ],
+    retraining: dict[str, Any],
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
-    num_shards: Annotated[
-        int, typer.Option(help="Parts to read the corpus in; 0 for as many as pay.", min=0)
-    ] = 0,
-    min_new: Annotated[
-        int, typer.Option(help="Retrain only when so many new pieces came in since the last release.", min=0)
-    ] = 0,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
-    ] = False,
 ) -> dict[str, Any]:
     """Return these parameters of the pipeline.
 
@@ -98,9 +93,7 @@ def places(
         "store": store,
         "work": work,
         "model": model,
-        "num_shards": num_shards,
-        "min_new": min_new,
-        "allow_shrink": allow_shrink,
+        **retraining,
     }
 
 

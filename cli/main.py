@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli import generate, models, pipeline, serve, stages, tensorboard
+from cli import corpus, generate, models, pipeline, serve, stages, tensorboard
 from cli.tensorflow_notes import keep_notes_away
 from kakeai.errors import ExitStatus, KakeaiError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.add_typer(corpus.app, name="corpus")
 stages.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(models.app, name="models")

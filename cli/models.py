@@ -126,22 +126,26 @@ def prune(
     store: Store,
     model: Model = "kakeai",
     keep: Annotated[
-        int, typer.Option(help="So many of the newest stay, the one that plays among them.")
+        int, typer.Option(help="How many of the newest versions to keep, the one that plays among them.")
     ] = 10,
-    pin: Annotated[list[int], typer.Option(help="Another version that stays; may be given again.")] = [],  # noqa: B006
+    pin: Annotated[
+        list[int] | None, typer.Option(help="Another version to keep; may be given several times.")
+    ] = None,
     models_config: Annotated[
         Path | None,
-        typer.Option(help="A model server's --model_config_file: what it labels or names stays, too."),
+        typer.Option(
+            help="A model server's --model_config_file: versions that it labels or names are kept, too."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Only tell what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
 ) -> None:
-    """Take old versions away, and what killed releases left; the cards stay, and with them the lineage.
+    """Remove old versions, and what killed releases left behind; the cards stay, and with them the lineage.
 
     A release that is under way meanwhile is ended.
 
     Example: kakeai models prune --store gs://my-bucket/store --keep 10 --pin 3
     """
-    pinned = {*pin, *(_in_config(models_config, model) if models_config else ())}
+    pinned = {*(pin or ()), *(_in_config(models_config, model) if models_config else ())}
     gone = model_store.prune(location(store), model, keep, pinned, dry_run)
     numbers = ", ".join(map(str, gone)) or "none"
     console.print(f"{'would go' if dry_run else 'gone'}: {numbers}", markup=False)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-Command = Callable[..., None]
+Command = Callable[..., Any]
 
 
 def with_options(**groups: Callable[..., Any]) -> Callable[[Command], Command]:
-    """Let a command take, in place of its parameter NAME, the options of the function given for NAME.
+    """Let a command, or a group of options, take the options of the function given for NAME in place of its own NAME.
 
-    The functions are called before the command, in the order given, and their results handed to it.
+    The functions are called before the command, in the order given, and their results are handed to it.
     """
 
     def decorate(command: Command) -> Command:
@@ -21,12 +21,12 @@ def with_options(**groups: Callable[..., Any]) -> Callable[[Command], Command]:
             del own[name]
 
         @wraps(command)
-        def with_groups(**given: Any) -> None:  # noqa: ANN401
+        def with_groups(**given: Any) -> Any:  # noqa: ANN401
             made = {
                 name: group(**{option: given.pop(option) for option in options[name]})
                 for name, group in groups.items()
             }
-            command(**made, **given)
+            return command(**made, **given)
 
         everything = [*own.values(), *(each for group in options.values() for each in group.values())]
         everything.sort(key=lambda option: option.default is not option.empty)  # the required ones first

@@ -10,8 +10,7 @@ from cli import schedule
 from cli.kubeflow import Deployment, Image, deployment, endpoint, places, training_pod
 from cli.option_groups import with_options
 from cli.progress import console, show_stage, stage_bar
-from cli.recipe import recipe
-from cli.training import Gpus
+from cli.recipe import Gpus, recipe, retraining
 
 if TYPE_CHECKING:
     from pipelines.endpoint import Endpoint
@@ -21,21 +20,13 @@ app.add_typer(schedule.app, name="schedule")
 
 
 @app.command("run")
-@with_options(recipe=recipe)
+@with_options(recipe=recipe, retraining=retraining)
 def run(
     corpus: Annotated[str, typer.Option(help="Folder (searched through), .zip or .tar of MIDI files.")],
     store: Annotated[str, typer.Option(help="The model store to release into.")],
     recipe: dict[str, Any],
+    retraining: dict[str, Any],
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
-    num_shards: Annotated[
-        int, typer.Option(help="Parts to read the corpus in; 0 for as many as pay.", min=0)
-    ] = 0,
-    min_new: Annotated[
-        int, typer.Option(help="Train only when so many new pieces came in since the last release.", min=0)
-    ] = 0,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
-    ] = False,
     gpus: Gpus = 0,
     work: Annotated[Path, typer.Option(help="Folder for what the stages hand on.")] = Path("work"),
 ) -> None:
@@ -67,10 +58,8 @@ def run(
             work,
             show,
             model,
-            num_shards=num_shards,
-            min_new=min_new,
-            allow_shrink=allow_shrink,
             gpus=gpus,
+            **retraining,
             **recipe,
         )
     told = result.outcome

@@ -1,7 +1,5 @@
 """Why files were not simply read, and music did not become melodies, as tables on the screen."""
 
-import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,27 +8,26 @@ from rich.table import Table
 from cli.progress import console, plain
 from components.melodies.ledger import REASONS, Loss
 from components.reading.ledger import DUPLICATE, LEDGER, read_ledger
+from components.reading.reasons import by_reason
 
 MAX_REASONS = 12  # rows of the table
 
 
 def show_reasons(note_sequences: Path) -> None:
     """Count the files that ingest rejected or repaired by reason, most frequent first, each with an example."""
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
-    for row in read_ledger(note_sequences):
-        if row.reason and row.verdict != DUPLICATE:
-            key = (row.verdict, _without_numbers(row.reason))
-            counts[key] += 1
-            examples.setdefault(key, row.file)
-    if not counts:
+    reasons = by_reason(
+        (row.verdict, row.reason, row.file)
+        for row in read_ledger(note_sequences)
+        if row.reason and row.verdict != DUPLICATE
+    )
+    if not reasons:
         return
     table = _table(["files"], ["verdict", "reason", "such as"])
-    for (verdict, reason), count in counts.most_common(MAX_REASONS):
-        table.add_row(f"{count:,}", verdict, plain(reason), plain(examples[verdict, reason]))
+    for each in reasons[:MAX_REASONS]:
+        table.add_row(f"{each.files:,}", each.verdict, plain(each.words), plain(each.example))
     console.print(table)
-    if len(counts) > MAX_REASONS:
-        console.print(f"{len(counts) - MAX_REASONS} reasons more")
+    if len(reasons) > MAX_REASONS:
+        console.print(f"{len(reasons) - MAX_REASONS} reasons more")
     console.print(f"every file stands in {note_sequences / LEDGER}", markup=False)
 
 
@@ -38,10 +35,12 @@ def show_losses(losses: Mapping[str, Loss]) -> None:
     """Show how much each reason kept out of a dataset, and what to do about the first of them."""
     if not losses:
         return
-    table = _table(["files", "tracks", "stretches"], ["dropped because"])
+    table = _table(["files", "tracks", "stretches"], ["dropped because", "such as"])
     for reason, loss in losses.items():
         table.add_row(
-            *(f"{n:,}" if n else "" for n in (loss.files, loss.tracks, loss.stretches)), REASONS[reason].words
+            *(f"{n:,}" if n else "" for n in (loss.files, loss.tracks, loss.stretches)),
+            REASONS[reason].words,
+            plain(loss.example),
         )
     console.print(table)
     first = REASONS[next(iter(losses))]
@@ -53,8 +52,3 @@ def _table(numbers: list[str], words: list[str]) -> Table:
     for column in table.columns[: len(numbers)]:
         column.justify = "right"
     return table
-
-
-def _without_numbers(reason: str) -> str:
-    """Make one reason of those that differ by the byte or the track alone."""
-    return re.sub(r"\d[\d,]*", "…", reason)

@@ -1,37 +1,82 @@
-"""What makes a model of a corpus, as options."""
+"""What makes a model of a corpus, as options: what counts as a melody, and how a model is trained on melodies."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from cli.rules import (
-    MAGENTA,
-    ConfigName,
-    GapBars,
-    MaxSteps,
-    MinBars,
-    MinUniquePitches,
-    PolyphonyRule,
-    Transpose,
-)
-from cli.training import EarlyStopping, MixedPrecision
+from cli.option_groups import with_options
+from kakeai.model.configs import CONFIGS
 from kakeai.model.learning_curve import PATIENCE
-from kakeai.music.extraction import Extraction
+from kakeai.music.extraction import MAGENTA, Extraction, Polyphony
+
+ConfigName = Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGS)}.")]
+Hparams = Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")]
+EvalRatio = Annotated[float, typer.Option(help="Share of the files that is held out.")]
+Seed = Annotated[int, typer.Option(help="Of weights, dropout and order.")]
+Transpose = Annotated[
+    str,
+    typer.Option(
+        help="Add copies of each training melody, so many semitones lower to higher, such as -5..6; for "
+        "mono_rnn, as the others move every melody to one key.",
+        show_default=False,
+    ),
+]
+WarmStart = Annotated[
+    str,
+    typer.Option(
+        help="Begin with the weights of a bundle (.mag) or of a version in a store (STORE/MODEL/VERSION), "
+        "local or gs://.",
+        show_default=False,
+    ),
+]
+EarlyStopping = Annotated[
+    int,
+    typer.Option(
+        help="Stop after so many evaluations (every 50 steps) without a lower held-out loss; 0 for never.",
+        min=0,
+    ),
+]
+MixedPrecision = Annotated[
+    str,
+    typer.Option(
+        help="Compute products in bfloat16 or float16, for machines that have units for it.",
+        show_default=False,
+    ),
+]
+Gpus = Annotated[int, typer.Option(help="GPUs of this machine that share each batch; 0 for all.", min=0)]
 
 
+def extraction(
+    min_bars: Annotated[int, typer.Option(help="Shorter melodies are dropped.")] = MAGENTA.min_bars,
+    max_steps: Annotated[int, typer.Option(help="Longer ones are cut, in 16ths.")] = MAGENTA.max_steps,
+    min_unique_pitches: Annotated[
+        int, typer.Option(help="Melodies of fewer pitches are dropped.")
+    ] = MAGENTA.min_unique_pitches,
+    gap_bars: Annotated[
+        float, typer.Option(help="A melody ends where nothing sounds for so many bars.")
+    ] = MAGENTA.gap_bars,
+    polyphony: Annotated[
+        Polyphony, typer.Option(help="Where notes begin together: drop the track, or take the top one.")
+    ] = MAGENTA.polyphony,
+) -> Extraction:
+    """Return the rules by which melodies are found.
+
+    Raises:
+        KakeaiError: A rule by which nothing can be found.
+    """
+    return Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
+
+
+@with_options(rules=extraction)
 def recipe(
+    rules: Extraction,
     config: ConfigName = "lookback_rnn",
-    hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
+    hparams: Hparams = "",
     num_training_steps: Annotated[int, typer.Option(help="Training steps in all.")] = 1000,
-    eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
-    min_bars: MinBars = MAGENTA.min_bars,
-    max_steps: MaxSteps = MAGENTA.max_steps,
-    min_unique_pitches: MinUniquePitches = MAGENTA.min_unique_pitches,
-    gap_bars: GapBars = MAGENTA.gap_bars,
-    polyphony: PolyphonyRule = MAGENTA.polyphony,
+    eval_ratio: EvalRatio = 0.1,
     transpose: Transpose = "",
-    seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+    seed: Seed = 0,
     warm_start: Annotated[
         str,
         typer.Option(
@@ -53,7 +98,6 @@ def recipe(
 
     config_named(config, hparams)
     semitones(transpose)
-    rules = Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
     return {
         "config": config,
         "hparams": hparams,
@@ -66,3 +110,18 @@ def recipe(
         "early_stopping": early_stopping,
         "mixed_precision": mixed_precision,
     }
+
+
+def retraining(
+    num_shards: Annotated[
+        int, typer.Option(help="Parts to read the corpus in; 0 for as many as are worth a pod each.", min=0)
+    ] = 0,
+    min_new: Annotated[
+        int, typer.Option(help="Train only when so many new files came in since the last release.", min=0)
+    ] = 0,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
+    ] = False,
+) -> dict[str, Any]:
+    """Return the pipeline's parameters that say when a corpus is read, and in how many parts."""
+    return {"num_shards": num_shards, "min_new": min_new, "allow_shrink": allow_shrink}

@@ -1,4 +1,4 @@
-"""The seven stages as commands, and the corpora to try them with."""
+"""The seven stages as commands."""
 
 import time
 from pathlib import Path
@@ -6,53 +6,32 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.option_groups import with_options
 from cli.progress import console, show_stage, stage_bar
-from cli.rules import (
-    MAGENTA,
+from cli.recipe import (
     ConfigName,
-    GapBars,
-    MaxSteps,
-    MinBars,
-    MinUniquePitches,
-    PolyphonyRule,
+    EarlyStopping,
+    EvalRatio,
+    Gpus,
+    Hparams,
+    MixedPrecision,
+    Seed,
     Transpose,
+    WarmStart,
+    extraction,
 )
-from cli.training import EarlyStopping, Gpus, MixedPrecision, WarmStart
 from kakeai.errors import ExitStatus
 from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
 from kakeai.storage import location
 
 RunDir = Annotated[str, typer.Option(help="Folder of the training run, local or gs://.")]
-corpus_app = typer.Typer(help="Write a corpus to try Kakeai with.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the commands to the `kakeai` command."""
-    app.add_typer(corpus_app, name="corpus")
+    """Add the stages to the `kakeai` command."""
     for stage in (survey, ingest, convert, train, evaluate, bundle, release):
         app.command()(stage)
-
-
-@corpus_app.callback()
-def corpus() -> None:
-    """Write a corpus to try Kakeai with."""
-
-
-@corpus_app.command("oneills")
-def corpus_oneills(
-    directory: Annotated[Path, typer.Argument(help="Folder to write the .mid files to.")],
-    tunes: Annotated[int | None, typer.Option(help="Only the first so many.", min=1)] = None,
-) -> None:
-    """Write the tunes of O'Neill's *Music of Ireland* (1850) as MIDI files.
-
-    Example: kakeai corpus oneills corpus
-    """
-    from cli.corpus import oneills
-
-    with stage_bar() as bar:
-        count = oneills(directory, tunes, lambda done, total: bar.show("corpus", done, total))
-    console.print(f"{count:,} tunes of O'Neill's Music of Ireland in {directory}")
 
 
 def survey(
@@ -67,7 +46,8 @@ def survey(
         typer.Option(help="Take a corpus that has lost more than half of the files of the model in service."),
     ] = False,
     num_shards: Annotated[
-        int | None, typer.Option(help="Parts to read it in; as many as pay by default.", min=1)
+        int | None,
+        typer.Option(help="Parts to read it in; by default as many as are worth a pod each.", min=1),
     ] = None,
 ) -> None:
     """What is in a corpus, and what is new or gone since the model in service was trained on it.
@@ -99,7 +79,7 @@ def ingest(
     shard: Annotated[int, typer.Option(help="Which part of the corpus, from 0.")] = 0,
     num_shards: Annotated[int, typer.Option(help="Into how many parts it is divided.")] = 1,
     processes: Annotated[
-        int | None, typer.Option(help="That read; one for each core by default.", min=1)
+        int | None, typer.Option(help="Processes that read; one for each core by default.", min=1)
     ] = None,
     reuse: Annotated[
         str, typer.Option(help="Folder or gs://… that keeps what was read, for the next time.")
@@ -132,16 +112,13 @@ def ingest(
     show_reasons(output)
 
 
+@with_options(rules=extraction)
 def convert(
     note_sequences: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote.")],
     output: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
     config: ConfigName,
-    eval_ratio: Annotated[float, typer.Option(help="Share of the files that is held out.")] = 0.1,
-    min_bars: MinBars = MAGENTA.min_bars,
-    max_steps: MaxSteps = MAGENTA.max_steps,
-    min_unique_pitches: MinUniquePitches = MAGENTA.min_unique_pitches,
-    gap_bars: GapBars = MAGENTA.gap_bars,
-    polyphony: PolyphonyRule = MAGENTA.polyphony,
+    rules: Extraction,
+    eval_ratio: EvalRatio = 0.1,
     transpose: Transpose = "",
 ) -> None:
     """NoteSequences → a dataset of melodies, with a held-out side; ledger.jsonl tells of every file and track.
@@ -153,7 +130,6 @@ def convert(
     from components.convert import convert as run
 
     begun = time.monotonic()
-    rules = Extraction(min_bars, max_steps, min_unique_pitches, gap_bars, polyphony)
     with stage_bar() as bar:
         result = run(
             note_sequences,
@@ -178,9 +154,9 @@ def train(
     dataset: Annotated[Path, typer.Argument(help="Folder that convert wrote.")],
     run_dir: RunDir,
     config: Annotated[str | None, typer.Option(help="Configuration; the dataset's by default.")] = None,
-    hparams: Annotated[str, typer.Option(help="Such as batch_size=64,rnn_layer_sizes=[64,64].")] = "",
+    hparams: Hparams = "",
     num_training_steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of weights, dropout and order.")] = 0,
+    seed: Seed = 0,
     warm_start: WarmStart = "",
     early_stopping: EarlyStopping = PATIENCE,
     mixed_precision: MixedPrecision = "",

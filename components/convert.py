@@ -24,7 +24,7 @@ from components.reading.ingested import Ingested
 from components.reading.ledger import LEDGER, REJECTED, FileRow
 from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
-from kakeai.music.extraction import Extraction
+from kakeai.music.extraction import MAGENTA, Extraction
 from kakeai.music.melody import MAX_PITCH, transposed
 from kakeai.storage import whole_folder
 
@@ -57,7 +57,7 @@ def convert(
     output: Path,
     config: str,
     eval_ratio: float = 0.1,
-    extraction: Extraction = Extraction(),  # noqa: B008  frozen
+    extraction: Extraction = MAGENTA,
     transpose: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ConvertResult:

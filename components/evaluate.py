@@ -108,6 +108,7 @@ def evaluate(
     from components.judging.listening import Samples, figures, hear_tunes, usual
     from components.judging.predicting import Side, pattern_of_newcomers, predicting
     from components.judging.unreadable import unreadable
+    from components.melodies.ledger import reason_in_words
     from kakeai.model import run as training_run
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
     from kakeai.model.learning_curve import overfitting
@@ -188,7 +189,7 @@ def evaluate(
             metrics,
             asdict(decision),
             tunes,
-            info.dropped,
+            {reason_in_words(reason): times for reason, times in info.dropped.items()},
             curves,
             warning,
             shown[:num_samples],

@@ -49,8 +49,8 @@ def survey(
         model: The model's name in it.
         recipe: All else that decides what is trained; compared with the champion's.
         allow_shrink: Take also a corpus that has lost more than half of what the champion was trained on.
-        num_shards: Parts to divide it into; by default as many as pay.
-        reuse: Where `ingest_shard` keeps what was read; files of which it has the results count as quickly read.
+        num_shards: Parts to divide it into; by default as many as are worth a pod each.
+        reuse: Where `ingest_shard` keeps what it has read; a file that is there counts as quickly read.
         min_new: With fewer new contents than that, a corpus counts as unchanged, unless the recipe has changed.
         on_progress: Called with files done and files in all.
 

@@ -22,10 +22,10 @@ from components.running.kubeflow import IMAGE
 from components.survey import survey_component
 from components.train import train_component
 from kakeai.model.learning_curve import PATIENCE
-from kakeai.music.extraction import Extraction
+from kakeai.music.extraction import MAGENTA
 from pipelines.pods import GPU_NODES, GPU_TOLERATIONS, give_gpus, give_pod, give_webhook
 
-MAGENTA = asdict(Extraction())  # its rules
+MAGENTA_RULES = asdict(MAGENTA)
 
 
 @dsl.pipeline(
@@ -123,7 +123,7 @@ def kakeai_pipeline(
     hparams: str = "",
     num_training_steps: int = 1000,
     eval_ratio: float = 0.1,
-    extraction: dict = MAGENTA,
+    extraction: dict = MAGENTA_RULES,
     transpose: str = "",
     seed: int = 0,
     warm_start: str = "",
@@ -154,8 +154,8 @@ def kakeai_pipeline(
             the store's newest, "champion"; empty for none.
         early_stopping: Evaluations without a lower held-out loss after which training ends; 0 for never.
         mixed_precision: What products are computed in, bfloat16 or float16; empty for float32.
-        num_shards: Parts that the corpus is read in; 0 for as many as pay.
-        min_new: Train only when so many new pieces came in since the newest release, or the recipe changed.
+        num_shards: Parts that the corpus is read in; 0 for as many as are worth a pod each.
+        min_new: Train only when so many new files came in since the newest release, or the recipe changed.
         allow_shrink: Take a corpus that has lost more than half of what the champion was trained on.
         gpus: Of the training's pod; 0 trains on processors. On a machine without Kubernetes, 0 is all there are.
         training_nodes: Labels of the nodes that training may run on.

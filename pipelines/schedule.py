@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -260,7 +261,7 @@ def _runs_of(endpoint: Endpoint, schedule_id: str, experiment: str) -> list[RunS
     ]
 
 
-def _schedule(made: Any, runs: list[RunShown] = []) -> Schedule:  # noqa: ANN401, B006  a V2beta1RecurringRun
+def _schedule(made: Any, runs: Sequence[RunShown] = ()) -> Schedule:  # noqa: ANN401  a V2beta1RecurringRun
     cron = made.trigger.cron_schedule.cron if made.trigger and made.trigger.cron_schedule else ""
     parameters = (made.runtime_config and made.runtime_config.parameters) or {}
     paused = made.status == "DISABLED"

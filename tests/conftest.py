@@ -105,7 +105,7 @@ def bucket() -> Iterator[Bucket]:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first tunes of O'Neill's, as MIDI files."""
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     folder = tmp_path_factory.mktemp("corpus")
     assert oneills(folder, TUNES) == TUNES

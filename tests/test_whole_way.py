@@ -34,7 +34,8 @@ def test_each_stage_says_what_it_did_in_a_line(trained):
     assert lines[7] == "release"
     assert re.search(r"^released: The first model", trained.output, re.MULTILINE)
     assert re.search(
-        r"files +tracks +stretches +dropped because *\n( +\d+){3} +notes begin together", trained.output
+        r"files +tracks +stretches +dropped because +such as *\n( +\d+){3} +notes begin together +\d{4}-",
+        trained.output,
     )
     assert "executorInput" not in trained.output
     assert re.search(r"train +100 steps, loss [\d.]+, held out [\d.]+", trained.output)

@@ -13,17 +13,17 @@ RUNS_A_SHARD = 8  # so fine are archives cut; each shard that has a run of one o
 
 
 def seconds_to_read(num_bytes: int) -> float:
-    """Return about how long one file takes a pod of two processors."""
+    """Return about how many seconds one file takes a pod of two processors."""
     return SECONDS_A_FILE + SECONDS_A_BYTE * num_bytes
 
 
 def seconds_to_fetch(num_bytes: int) -> float:
-    """Return about how long it takes where an earlier run has read it."""
+    """Return about how many seconds a file takes that an earlier run has read; `num_bytes` is its own size."""
     return SECONDS_A_PACKED_BYTE * num_bytes
 
 
 def choose_num_shards(seconds: float) -> int:
-    """Return how many shards pay for so much reading."""
+    """Return how many shards are worth their pods, for files that one pod reads in so many seconds."""
     return max(1, min(MAX_SHARDS, round(seconds / SECONDS_A_SHARD)))
 
 

@@ -1,10 +1,11 @@
-"""Why files of a corpus could not be read, as the ledger of a dataset tells it."""
+"""Which files of a dataset's corpus could not be read, for the report."""
 
 import json
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from components.reading.ledger import LEDGER, REJECTED
+from components.reading.reasons import by_reason
 from kakeai.report.page import Unreadable
 
 MOST_REASONS = 12  # that a reader takes in
@@ -12,21 +13,18 @@ MOST_REASONS = 12  # that a reader takes in
 
 def unreadable(dataset: Path) -> list[Unreadable]:
     """Return the reasons why files could not be read, the most frequent first; none where there is no ledger."""
-    files: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    path = dataset / LEDGER
-    if path.is_file():
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                if row.get("verdict") == REJECTED:
-                    files[row["reason"]] += 1
-                    examples.setdefault(row["reason"], row["file"])
-    most = files.most_common(MOST_REASONS)
-    others = files.total() - sum(number for _, number in most)
-    told = [Unreadable(reason, number, examples[reason]) for reason, number in most]
-    return (
-        [*told, Unreadable("other reasons", others, "those in the dataset's ledger.jsonl")]
-        if others
-        else told
-    )
+    reasons = by_reason(_rejected(dataset / LEDGER))
+    told = [Unreadable(each.words, each.files, each.example) for each in reasons[:MOST_REASONS]]
+    others = sum(each.files for each in reasons[MOST_REASONS:])
+    if others:
+        told.append(Unreadable("other reasons", others, "those in the dataset's ledger.jsonl"))
+    return told
+
+
+def _rejected(ledger: Path) -> Iterator[tuple[str, str, str]]:
+    if not ledger.is_file():
+        return
+    with ledger.open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            if row.get("verdict") == REJECTED:
+                yield REJECTED, row["reason"], row["file"]

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from components.melodies.extracted import IN_TRAINING, ExtractedFile
-from components.reading.ledger import DUPLICATE, REJECTED
+from components.reading.ledger import DUPLICATE, REJECTED, FileRow
 from kakeai.music import extraction
 
 USED, UNUSED = "used", "unused"
 
 
 class Reason(NamedTuple):
-    """Why music was kept out, in words, and what its owner can do about it."""
+    """Why music was kept out, in words, and what to do about it."""
 
     words: str
     advice: str
@@ -53,11 +53,19 @@ REASONS = {
 
 @dataclass
 class Loss:
-    """How much music a reason kept out: of how many files and tracks, and how many stretches of these."""
+    """How much music a reason kept out.
+
+    Attributes:
+        files: Files that lost music to it.
+        tracks: Tracks of these; 0 where whole files were kept out.
+        stretches: Stretches of these tracks.
+        example: The first of the files, with what ingest says of one that was kept out whole.
+    """
 
     files: int = 0
     tracks: int = 0
     stretches: int = 0
+    example: str = ""
 
     @property
     def times(self) -> int:
@@ -98,6 +106,7 @@ class Losses(dict[str, Loss]):
         for why in dropped_in_all if tracks else [reason if file.row.sequences else verdict]:
             loss = self.setdefault(why, Loss())
             loss.files += 1
+            loss.example = loss.example or _example(file.row)
             loss.tracks += sum(why in dropped for _, dropped in tracks.values())
             loss.stretches += dropped_in_all[why]
 
@@ -118,3 +127,12 @@ class Losses(dict[str, Loss]):
     def most_first(self) -> dict[str, Loss]:
         """Return the reasons, those that kept the most out first."""
         return dict(sorted(self.items(), key=lambda item: (-item[1].times, item[0])))
+
+
+def reason_in_words(name: str) -> str:
+    """Return why music was kept out, in words; a name that is none of `REASONS` as it is, without underscores."""
+    return REASONS[name].words if name in REASONS else name.replace("_", " ")
+
+
+def _example(file: FileRow) -> str:
+    return f"{file.file}: {file.reason}" if file.verdict in (DUPLICATE, REJECTED) else file.file

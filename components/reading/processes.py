@@ -140,7 +140,7 @@ class _Process:
             return None
 
     def how_it_ended(self) -> str:
-        """Say so, once it has let go of its end of the connection."""
+        """Return in words why the process ended; waits for its end, and after ten seconds forces it."""
         try:
             status = self._process.wait(_SECONDS_TO_EXIT)
         except subprocess.TimeoutExpired:

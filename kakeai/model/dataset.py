@@ -35,7 +35,8 @@ class DatasetInfo:
         config: Name of the configuration that the dataset was made for.
         eval_ratio: Share of the source files that was to be held out.
         split: The rule by which they were.
-        fingerprint: SHA-256 over the sorted paths and SHA-256s of the source files.
+        fingerprint: SHA-256 over the sorted paths and SHA-256s of the source files (a manifest's, which names no paths,
+            is another one).
         num_files: Source files, each content once.
         num_rejected: Files that could not be read.
         num_note_sequences: Pieces in the source files.

@@ -54,11 +54,11 @@ class Trainer:
             seed: Of initial weights and dropout.
             start: Model whose weights to begin with.
             mixed_precision: What products are computed in, see `kakeai.model.precision`; empty for float32.
-            devices: That share a batch, by their TensorFlow names, such as GPU:0; none for the cores.
-            workers: Processes that share it; by default this one is alone.
+            devices: The GPUs that share a batch, by their TensorFlow names, such as GPU:0; none for the cores.
+            workers: The processes that share a batch; by default this one is alone.
 
         Raises:
-            KakeaiError: More of them than a batch has melodies.
+            KakeaiError: More devices and workers than a batch has melodies.
         """
         self.model = MelodyRnn(config, seed)
         if start is not None:

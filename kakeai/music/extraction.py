@@ -77,6 +77,9 @@ class Extraction:
             raise KakeaiError(f"a rule of extraction has a bad value: {error}") from None
 
 
+MAGENTA = Extraction()
+
+
 class Stretch(NamedTuple):
     """A stretch of a track: a melody, or what kept it from being one.
 

@@ -60,7 +60,7 @@ class Evaluation:
         figures: metrics.json, see `components.evaluate`.
         decision: decision.json.
         tunes: Rows of tunes.jsonl.
-        dropped: How often each reason kept music out of the dataset.
+        dropped: How often each reason, in words, kept music out of the dataset.
         curves: Evaluations alongside training: `step`, and the figures of `train` and `eval`.
         warning: Said in words if the model overfits, else empty.
         samples: What it played.

@@ -5,17 +5,6 @@ from typing import Any
 
 Figures = Mapping[str, Any]
 
-# What reasons for leaving music out mean; others are shown as they are called.
-REASONS = {
-    "polyphony": "several notes at once: the rest of the track was left out",
-    "too_short": "too short",
-    "too_few_pitches": "too few different pitches",
-    "metre": "a metre that is no whole number of sixteenths",
-    "drums": "drums alone",
-    "no_notes": "no notes",
-    "in_training": "held out, but on the training side too",
-}
-
 
 def headline(figures: Figures) -> str:
     """Return the one sentence to read."""
@@ -77,11 +66,6 @@ def quotations(figures: Figures) -> str:
         f"{said} The held-out tunes themselves share up to {counted(longest, 'note')} with training tunes "
         f"(median {median:g})."
     )
-
-
-def reason(name: str) -> str:
-    """Return why music was left out."""
-    return REASONS.get(name, name.replace("_", " "))
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from cli import reasons
-from cli.reasons import show_reasons
+from cli.reasons import show_losses, show_reasons
+from components.melodies.ledger import Loss
 from components.reading.ledger import FileRow
 
 
@@ -55,3 +56,10 @@ def test_the_table_stays_short(shown):
     many = [row(f"{name}.mid", "rejected", f"no {name}") for name in "abcdefghijklmnopqrst"]
     lines = shown(*many)
     assert "8 reasons more" in lines
+
+
+def test_what_was_lost_is_shown_with_an_example(monkeypatch):
+    monkeypatch.setattr(reasons.console, "width", 120)
+    with reasons.console.capture() as screen:
+        show_losses({"duplicate": Loss(1, example="b\x1b[2J.mid: a.mid has the same content")})
+    assert "b?[2J.mid: a.mid has the same content" in screen.get()

@@ -12,7 +12,7 @@ TUNES = 30
 @pytest.fixture(scope="session")
 def ireland(tmp_path_factory):
     """A folder of MIDI files: O'Neill's first tunes, a third of them in a folder below."""
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     folder = tmp_path_factory.mktemp("corpus") / "ireland"
     oneills(folder, TUNES)

@@ -12,7 +12,7 @@ from note_seq.protobuf import music_pb2  # noqa: F401  before Magenta, with its 
 
 from components.convert import convert
 from components.ingest import ingest
-from components.melodies.ledger import REASONS, Loss
+from components.melodies.ledger import REASONS, Loss, reason_in_words
 from kakeai.errors import KakeaiError
 from kakeai.model.dataset import read_dataset, read_dataset_info
 from kakeai.music import extraction
@@ -156,14 +156,20 @@ def test_the_ledger_has_every_file_and_every_track(tmp_path):
     ]
     assert [row["track"] for row in tracks[:3]] == [0, 1, 2]
     assert result.dropped == {
-        "polyphony": Loss(2, 2, 2), "too_short": Loss(1, 1, 2), "duplicate": Loss(1), "no_notes": Loss(1),
-        "rejected": Loss(1), "too_few_pitches": Loss(1, 1, 1),
-    }  # fmt: skip
+        "polyphony": Loss(2, 2, 2, "band.mid"),
+        "too_short": Loss(1, 1, 2, "short.mid"),
+        "duplicate": Loss(1, example="copy.mid: band.mid has the same content"),
+        "no_notes": Loss(1, example="empty.mid"),
+        "rejected": Loss(1, example=f"damaged.mid: {by_file['damaged.mid']['reason']}"),
+        "too_few_pitches": Loss(1, 1, 1, "band.mid"),
+    }
 
 
 def test_every_reason_has_words():
     reasons = {value for name, value in vars(extraction).items() if name.isupper() and isinstance(value, str)}
     assert reasons | {"rejected", "duplicate", "in_training"} == set(REASONS)
+    assert reason_in_words("polyphony") == "notes begin together"
+    assert reason_in_words("some_new_reason") == "some new reason"  # of a newer Kakeai's dataset
 
 
 def test_transposed_copies_are_learned_from_and_never_held_out(tmp_path):
@@ -244,7 +250,8 @@ def test_a_held_out_melody_that_is_also_learned_is_dropped(tmp_path):
     learned = {melody.tobytes() for melody in training}
     assert not any(melody.tobytes() in learned for melody in held_out)
     repeated = 21 - len(training) - len(held_out)
-    assert result.dropped["in_training"] == Loss(repeated, repeated, repeated)
+    loss = result.dropped["in_training"]
+    assert (loss.files, loss.tracks, loss.stretches) == (repeated, repeated, repeated)
     assert repeated > 0
     unused = [row for row in ledger_of(tmp_path / "dataset") if row.get("verdict") == "unused"]
     assert [row["reason"] for row in unused] == ["in_training"] * repeated

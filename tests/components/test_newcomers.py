@@ -37,7 +37,7 @@ def noise(seed):
 
 @pytest.fixture(scope="module")
 def tunes(tmp_path_factory):
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     folder = tmp_path_factory.mktemp("oneills")
     oneills(folder, KNOWN + NEW)

@@ -33,7 +33,7 @@ def write(folder, training, held_out):
 @pytest.fixture(scope="module")
 def tunes(tmp_path_factory):
     """O'Neill's, with the files that they are from."""
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     folder = tmp_path_factory.mktemp("oneills")
     oneills(folder, FILES)

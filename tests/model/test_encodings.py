@@ -84,7 +84,7 @@ def test_event_probabilities_add_up_and_agree_with_log_likelihood(name, melody, 
 @pytest.mark.parametrize("name", melody_rnn_model.default_configs)
 def test_real_tunes_are_encoded_as_by_magentas_pipeline(name, tmp_path):
     """Whole batches, squash and padding included, against the examples that Magenta would store."""
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     oneills(tmp_path, 24)
     tunes = [read_midi(path.read_bytes()) for path in sorted(tmp_path.glob("*.mid"))]

@@ -178,7 +178,7 @@ def noise(seed):
 @pytest.mark.month
 @pytest.mark.timeout(900)
 def test_a_month(nights, model_server, bucket, tmp_path):
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     oneills(tmp_path / "tunes", 200)
     tunes = sorted((tmp_path / "tunes").glob("*.mid"))

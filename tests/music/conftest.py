@@ -10,7 +10,7 @@ TUNES = 200
 @pytest.fixture(scope="session")
 def tunes(tmp_path_factory):
     """MIDI files of O'Neill's first tunes, as bytes by name."""
-    from cli.corpus import oneills
+    from cli.oneills import oneills
 
     folder = tmp_path_factory.mktemp("oneills")
     oneills(folder, TUNES)

@@ -60,10 +60,5 @@ def test_quotations():
     assert "held-out" not in alone
 
 
-def test_reasons():
-    assert words.reason("polyphony").startswith("several notes at once")
-    assert words.reason("some_new_reason") == "some new reason"
-
-
 def test_of_weights_gone_astray_nothing_is_compared():
     assert words.comparison(FIGURES | {"model_nll_per_note": None}) == ""

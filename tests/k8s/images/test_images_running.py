@@ -13,7 +13,7 @@ import pytest
 from kfp import components, local
 from websockets.sync.client import connect
 
-from cli.corpus import oneills
+from cli.oneills import oneills
 from components.running.outcome import RUN
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]

@@ -6,7 +6,7 @@ import pytest
 from note_seq import abc_parser
 
 import kakeai.model.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
-from cli.corpus import oneills
+from cli.oneills import oneills
 from cli.tunebook import header_field, plain_tune, split_tunebook
 from kakeai.errors import KakeaiError
 from kakeai.music.extraction import Extraction, extract_melodies
