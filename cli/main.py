@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(corpus.app, name="corpus")
-stages.add_to(app)
+for stage in stages.COMMANDS.values():
+    app.command()(stage)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(models.app, name="models")
 app.command()(generate.generate)

@@ -12,8 +12,6 @@ from rich.text import Text
 # The screen itself, whatever stands for sys.stdout while a pipeline's own output goes to its log.
 console = Console(file=sys.stdout, highlight=False)
 
-STAGES = ("survey", "ingest", "convert", "train", "evaluate", "bundle", "release")
-
 # How a stage's figures read, in the order in which people ask; names are those of `components`.
 WORDS = {
     "sentence": "{}",

@@ -1,4 +1,4 @@
-"""The seven stages as commands."""
+"""The stages as commands; `COMMANDS` has all of them, in the order in which they run."""
 
 import time
 from pathlib import Path
@@ -26,12 +26,6 @@ from kakeai.music.extraction import Extraction
 from kakeai.storage import location
 
 RunDir = Annotated[str, typer.Option(help="Folder of the training run, local or gs://.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the stages to the `kakeai` command."""
-    for stage in (survey, ingest, convert, train, evaluate, bundle, release):
-        app.command()(stage)
 
 
 def survey(
@@ -297,3 +291,8 @@ def release(
     console.print(f"          {refused}{result.sentence}", markup=False)
     if result.verdict == REFUSE:
         raise typer.Exit(ExitStatus.REFUSED)
+
+
+COMMANDS = {
+    command.__name__: command for command in (survey, ingest, convert, train, evaluate, bundle, release)
+}

@@ -12,10 +12,8 @@ from typer.models import ArgumentInfo
 
 from cli import stages as commands
 
-STAGES = ("survey", "ingest", "convert", "train", "evaluate", "bundle", "release")
-AFTERWARDS = (
-    "notify"  # the pipeline's exit handler: a component, with neither function nor command of its name
-)
+# The pipeline's exit handler: a component, with neither function nor command of its name
+AFTERWARDS = "notify"
 INTRODUCTION = """\
 Each stage is a plain function, a command and a Kubeflow component of one name, all in `components/NAME.py` but for the
 command, which is in `cli/stages.py`. `pipelines/dag.py` ties the components together. A parameter's *option* is what
@@ -35,8 +33,12 @@ class Row(NamedTuple):
 
 def markdown() -> str:
     """Return the page."""
-    parts = ["# The stages", INTRODUCTION, " · ".join(f"[{name}](#{name})" for name in (*STAGES, AFTERWARDS))]
-    for name in STAGES:
+    parts = [
+        "# The stages",
+        INTRODUCTION,
+        " · ".join(f"[{name}](#{name})" for name in (*commands.COMMANDS, AFTERWARDS)),
+    ]
+    for name in commands.COMMANDS:
         parts += _stage(name)
     module = import_module(f"components.{AFTERWARDS}")
     parts += [f"## {AFTERWARDS}", *_purpose(module), _component(module, AFTERWARDS)]
@@ -63,7 +65,7 @@ def rows(function: Callable[..., Any], command: Callable[..., None]) -> Iterator
 
 def _stage(name: str) -> Iterator[str]:
     module = import_module(f"components.{name}")
-    function, command = getattr(module, name), getattr(commands, name)
+    function, command = getattr(module, name), commands.COMMANDS[name]
     told = _docstring(function)
     yield f"## {name}"
     yield from _purpose(module)

@@ -13,7 +13,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from websockets.sync.client import connect
 
-from cli.progress import STAGES
+from cli.stages import COMMANDS as STAGES
 from kakeai.music.midi import Track, read_midi, write_midi
 from kakeai.music.score import make_notes
 from kakeai.store import read_card, versions

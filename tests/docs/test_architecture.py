@@ -24,23 +24,28 @@ def examples(title):
     return [textwrap.dedent(block) for block in re.findall(r" *```python\n(.*?) *```", section, re.S)]
 
 
-def test_the_new_stage_counts(trained, monkeypatch):
+def test_the_new_stage_counts(trained, monkeypatch, capsys):
     written, command = examples("A new stage")
     plain, component = written.split("@component\n")
-    compile(component, "count.py", "exec")
     names = {}
     exec(plain, names)
+    exec(component, names)
     (dataset,) = {path.parent for path in trained.work.rglob("training.tfrecord")}
     notes = names["count"](dataset)
     assert notes > 1000
-    shown = {}
+    shown, sentence = {}, f"{notes:,} notes"
     module = ModuleType("components.count")
     module.count = names["count"]
     monkeypatch.setitem(sys.modules, "components.count", module)
-    in_stages = {**vars(stages), "show_stage": lambda name, figures: shown.update({name: figures["notes"]})}
+    in_stages = {
+        **vars(stages),
+        "show_stage": lambda name, figures: shown.update({name: figures["sentence"]}),
+    }
     exec(command, in_stages)
     in_stages["count"](dataset)
-    assert shown == {"count": notes}
+    assert shown == {"count": sentence}
+    assert names["count_component"](SimpleNamespace(path=dataset), work="") == notes
+    assert f'"stage": "count", "sentence": "{sentence}"' in capsys.readouterr().out
 
 
 def test_the_new_configuration_is_one_row(monkeypatch):

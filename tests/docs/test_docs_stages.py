@@ -4,8 +4,8 @@ from importlib import import_module
 
 from documentation import ROOT
 
-from cli import stages as commands
-from docs.stages import STAGES, markdown, rows
+from cli import stages
+from docs.stages import markdown, rows
 
 
 def test_the_page_is_current():
@@ -16,8 +16,8 @@ def test_the_page_is_current():
 def test_every_parameter_and_option_of_a_stage_has_a_meaning():
     without = [
         (name, row.parameter or row.option)
-        for name in STAGES
-        for row in rows(getattr(import_module(f"components.{name}"), name), getattr(commands, name))
+        for name, command in stages.COMMANDS.items()
+        for row in rows(getattr(import_module(f"components.{name}"), name), command)
         if not row.meaning
     ]
     assert without == []

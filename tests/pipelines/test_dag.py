@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.progress import STAGES
+from cli.stages import COMMANDS as STAGES
 from pipelines.pods import PODS, WEBHOOK_SECRET
 
 COMMITTED = Path(__file__).parents[2] / "pipelines" / "kakeai.yaml"
