@@ -33,7 +33,6 @@ n-gram and the champion. metrics.json is flat. Figures that need a held-out side
 """
 
 import json
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -50,9 +49,9 @@ from kakeai.storage import whole_folder
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
 
-    from components.judging.evidence import Comparison
-    from components.judging.predicting import Predicted
-    from kakeai.model.advantage import Advantage
+    from components.judging.listening import Samples
+    from components.judging.predicting import Side
+    from kakeai.report.page import Sample
 
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
 PARTS = 4  # that the work is done in, for who watches
@@ -103,6 +102,7 @@ def evaluate(
     """
     from components.corpus.surveyed import read_survey
     from components.judging.champion_scores import fetched, known_files, log_likelihoods
+    from components.judging.decision import finite
     from components.judging.evidence import Evidence
     from components.judging.gate import decide
     from components.judging.listening import Samples, figures, hear_tunes, usual
@@ -112,7 +112,7 @@ def evaluate(
     from kakeai.model import run as training_run
     from kakeai.model.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
     from kakeai.model.learning_curve import overfitting
-    from kakeai.report.page import Evaluation, Sample, render
+    from kakeai.report.page import Evaluation, render
 
     if num_samples < 1:
         raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
@@ -143,7 +143,7 @@ def evaluate(
         predicted.over_halfway,
         samples.heard,
         usual(heard, training.melodies),
-        _champion(champion, predicted, known, newcomers) if champion else None,
+        predicted.beside_champion(champion, known, newcomers) if champion else None,
     )
     decision = decide(evidence)
     metrics: dict[str, Any] = {
@@ -165,22 +165,9 @@ def evaluate(
         **figures("samples", samples.heard),
         **figures("held_out", heard),
     }
-    metrics = {name: _finite(value) for name, value in metrics.items()}
+    metrics = {name: finite(value) if isinstance(value, float) else value for name, value in metrics.items()}
     on_progress(3, PARTS)
 
-    shown = [
-        Sample(
-            openings.sources[opening],
-            melody,
-            turn,
-            quotation.notes,
-            training.sources[quotation.source],
-            quotation.begin,
-        )
-        for opening, melody, turn, quotation in zip(
-            samples.openings, samples.melodies, samples.turns, samples.quotations, strict=True
-        )
-    ]
     curves = training_run.curves(run_dir)
     warning = overfitting(curves) if held_out.melodies else ""
     tunes = list(predicted.rows())
@@ -192,7 +179,7 @@ def evaluate(
             {reason_in_words(reason): times for reason, times in info.dropped.items()},
             curves,
             warning,
-            shown[:num_samples],
+            _on_the_page(samples, openings, training)[:num_samples],
             unreadable(dataset),
             asdict(read_survey(surveyed)) if surveyed else None,
         )
@@ -206,28 +193,22 @@ def evaluate(
     return metrics
 
 
-def _champion(
-    version: int, predicted: "Predicted", known: frozenset[str], newcomers: "Advantage | None"
-) -> "Comparison":
-    from components.judging.evidence import Comparison
-    from kakeai.model.advantage import advantage
+def _on_the_page(samples: "Samples", openings: "Side", training: "Side") -> "list[Sample]":
+    from kakeai.report.page import Sample
 
-    challenger, champion = predicted.challenger, predicted.champion
-    if not (challenger and champion and predicted.ngram):
-        return Comparison(version, None, None)
-    some = bool(known.intersection(challenger.sources)) and not known.issuperset(challenger.sources)
-    return Comparison(
-        version,
-        advantage(challenger, champion),
-        advantage(champion, predicted.ngram),
-        advantage(challenger.of(known), champion.of(known)) if some else None,
-        newcomers,
-    )
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401  a figure of any kind
-    # JSON has no word for what is no number.
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return [
+        Sample(
+            openings.sources[opening],
+            melody,
+            turn,
+            quotation.notes,
+            training.sources[quotation.source],
+            quotation.begin,
+        )
+        for opening, melody, turn, quotation in zip(
+            samples.openings, samples.melodies, samples.turns, samples.quotations, strict=True
+        )
+    ]
 
 
 @component

@@ -1,7 +1,8 @@
 """A decision about a model, and the checks that led to it."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 RELEASE, REFUSE, KEEP = "release", "refuse", "keep"
 
@@ -41,14 +42,12 @@ class Decision:
     champion: int
     checks: tuple[Check, ...]
 
-    def with_check(self, check: Check) -> "Decision":
-        """Return the decision with one more check, which refuses if it did not pass."""
-        checks = (*self.checks, check)
-        if check.passed:
-            return replace(self, checks=checks)
-        return replace(self, verdict=REFUSE, sentence=refusal(checks), checks=checks)
-
 
 def refusal(checks: Sequence[Check]) -> str:
     """Return why a model is refused, all of it."""
     return " ".join(check.sentence for check in checks if not check.passed)
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can say it: None for what is no number, as weights give that went astray."""
+    return value if math.isfinite(value) else None

@@ -12,7 +12,7 @@ listened to like any other.
 import math
 
 from components.judging.answer_checks import answer_checks
-from components.judging.decision import KEEP, REFUSE, RELEASE, Check, Decision, refusal
+from components.judging.decision import KEEP, REFUSE, RELEASE, Check, Decision, finite, refusal
 from components.judging.evidence import Comparison, Evidence
 from kakeai.model.advantage import Advantage
 
@@ -70,7 +70,7 @@ def _baseline(evidence: Evidence) -> Check:
         excuse = " Nor does the champion." if passed else ""
     verb = "predicts" if gain.nll_per_step > 0 else "does not predict"
     sentence = f"The model {verb} held-out tunes better than an n-gram. {_gain(gain)}{excuse}"
-    return Check("baseline", passed, _number(gain.nll_per_step), 0.0, sentence)
+    return Check("baseline", passed, finite(gain.nll_per_step), 0.0, sentence)
 
 
 def _first(evidence: Evidence) -> Check:
@@ -83,7 +83,7 @@ def _first(evidence: Evidence) -> Check:
     verb = "predicts" if gain.nll_per_step > 0 else "does not predict"
     advice = "" if passed else " Train it longer, or on more tunes."
     sentence = f"The model {verb} {tunes} better than {than}. {_gain(gain)}{advice}"
-    return Check("baseline", passed, _number(gain.nll_per_step), 0.0, sentence)
+    return Check("baseline", passed, finite(gain.nll_per_step), 0.0, sentence)
 
 
 def _against(champion: Comparison) -> Check:
@@ -91,7 +91,7 @@ def _against(champion: Comparison) -> Check:
     passed = not _is_worse(champion.gain)
     word = "not worse" if passed else "worse"
     sentence = f"The model is {word} than version {champion.version} on the same held-out tunes. {_gain(champion.gain)}"
-    return Check("champion", passed, _number(champion.gain.nll_per_step), -TOLERANCE, sentence)
+    return Check("champion", passed, finite(champion.gain.nll_per_step), -TOLERANCE, sentence)
 
 
 def _known(champion: Comparison) -> Check:
@@ -103,7 +103,7 @@ def _known(champion: Comparison) -> Check:
         f"On the held-out tunes that version {champion.version} was measured on too, the model is "
         f"{'not worse' if passed else 'worse: what came in since has spoilt it'}. {_gain(gain)}"
     )
-    return Check("known_tunes", passed, _number(gain.nll_per_step), -TOLERANCE, sentence)
+    return Check("known_tunes", passed, finite(gain.nll_per_step), -TOLERANCE, sentence)
 
 
 def _newcomers(champion: Comparison) -> Check:
@@ -146,7 +146,3 @@ def _gain(gain: Advantage, over: str = "") -> str:
     low, high = (f"{value:+.3f}".replace("-", "−") for value in (gain.low, gain.high))
     few = ", too few to be sure" if gain.num_tunes < ENOUGH_TUNES else ""
     return f"{said} (with 95 % confidence between {low} and {high}{few})."
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

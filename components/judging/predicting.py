@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.judging.decision import finite
+from components.judging.evidence import Comparison
 from kakeai.model.advantage import Advantage, TuneScores, advantage, by_tune
 
 if TYPE_CHECKING:
@@ -66,16 +68,32 @@ class Predicted:
             zip(self.challenger.sources, self.challenger.steps.tolist(), strict=True)
         ):
             costs = {
-                who: round(-float(scores.log_likelihood[i]) / max(steps, 1), 6)
+                who: finite(round(-float(scores.log_likelihood[i]) / max(steps, 1), 6))
                 for who, scores in sides.items()
                 if scores
             }
-            # JSON has no word for what is no number.
-            yield {
-                "source": source,
-                "steps": steps,
-                **{who: cost if np.isfinite(cost) else None for who, cost in costs.items()},
-            }
+            yield {"source": source, "steps": steps, **costs}
+
+    def beside_champion(self, version: int, known: frozenset[str], newcomers: Advantage | None) -> Comparison:
+        """Return how the challenger does beside the champion.
+
+        Args:
+            version: The champion's.
+            known: Files that the champion was trained on or held out; empty where that is not known.
+            newcomers: How much pattern there is in what came in since, see `pattern_of_newcomers`.
+        """
+        challenger, champion = self.challenger, self.champion
+        if not (challenger and champion and self.ngram):
+            return Comparison(version, None, None)
+        some_are_known = not known.isdisjoint(challenger.sources)
+        some_are_new = not known.issuperset(challenger.sources)
+        return Comparison(
+            version,
+            advantage(challenger, champion),
+            advantage(champion, self.ngram),
+            advantage(challenger.of(known), champion.of(known)) if some_are_known and some_are_new else None,
+            newcomers,
+        )
 
 
 def predicting(

@@ -1,23 +1,14 @@
-"""Scores ⇄ `note_seq.NoteSequence`."""
+"""`note_seq.NoteSequence` → score; the other way goes by `kakeai.model.note_sequence_bytes`."""
 
 import warnings
 
 import numpy as np
 
-from kakeai.model.note_sequence_bytes import note_sequence_bytes
 from kakeai.music.score import KEY_SIGNATURE, NOTE, TEMPO, TIME_SIGNATURE, Score
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of pydub, which note-seq loads: no ffmpeg, deprecated modules
     from note_seq.protobuf import music_pb2
-
-
-def score_to_note_sequence(score: Score) -> music_pb2.NoteSequence:
-    """Make the NoteSequence that `note_seq.midi_io.midi_to_note_sequence` makes of the bytes behind `score`.
-
-    Names of instruments, control changes and pitch bends are left out.
-    """
-    return music_pb2.NoteSequence.FromString(note_sequence_bytes([score], [("", "")], "")[0])
 
 
 def note_sequence_to_score(sequence: music_pb2.NoteSequence) -> Score:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from note_seq import NoteSequence
 
 from kakeai.errors import KakeaiError
-from kakeai.model.note_sequences import note_sequence_to_score, score_to_note_sequence
+from kakeai.model.note_sequence_bytes import note_sequence_bytes
+from kakeai.model.note_sequences import note_sequence_to_score
 from kakeai.music.extraction import (
     DRUMS,
+    MAGENTA,
     METRE,
     NO_NOTES,
     POLYPHONY,
@@ -27,7 +29,7 @@ from kakeai.music.midi import read_midi
 TOP = Extraction(polyphony=Polyphony.TOP)
 
 
-def by_magenta(sequence, rules=Extraction()):  # noqa: B008
+def by_magenta(sequence, rules=MAGENTA):
     """The melodies that Magenta's melody_rnn pipeline encodes."""
     from magenta.pipelines import melody_pipelines, note_sequence_pipelines
 
@@ -49,7 +51,7 @@ def by_magenta(sequence, rules=Extraction()):  # noqa: B008
     ]
 
 
-def by_kakeai(score, rules=Extraction()):  # noqa: B008
+def by_kakeai(score, rules=MAGENTA):
     melodies = [stretch.melody for stretch in extract_melodies(score, rules) if stretch.melody is not None]
     assert all(melody.dtype == np.int8 for melody in melodies)
     return [melody.tolist() for melody in melodies]
@@ -60,7 +62,8 @@ def test_real_tunes_give_magentas_melodies(tunes, rules):
     total = 0
     for name, data in tunes.items():
         score = read_midi(data)
-        expected = by_magenta(score_to_note_sequence(score), rules)
+        (stored,) = note_sequence_bytes([score], [("", name)], "")
+        expected = by_magenta(NoteSequence.FromString(stored), rules)
         assert by_kakeai(score, rules) == expected, name
         total += len(expected)
     assert total > len(tunes) / 2

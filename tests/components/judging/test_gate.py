@@ -5,7 +5,6 @@ import math
 
 import pytest
 
-from components.judging.decision import Check
 from components.judging.evidence import Comparison, Evidence, Heard
 from components.judging.gate import ENOUGH_TUNES, SMALLEST_GAIN, TOLERANCE, decide
 from kakeai.model.advantage import Advantage
@@ -161,11 +160,3 @@ def test_what_tunes_do_themselves_is_not_held_against_a_model():
 
 def test_of_tunes_too_short_to_go_on_nothing_is_asked():
     assert decide(dataclasses.replace(evidence(), tunes=Heard([], []))).verdict == "release"
-
-
-def test_a_later_check_can_still_refuse():
-    decision = decide(evidence(gain(0.03)))
-    assert decision.with_check(Check("golden_answers", True, 5.0, 5.0, "All.")).verdict == "release"
-    refused = decision.with_check(Check("golden_answers", False, 4.0, 5.0, "One differs."))
-    assert (refused.verdict, refused.sentence) == ("refuse", "One differs.")
-    assert failed(refused) == ["golden_answers"]
