@@ -12,6 +12,8 @@ from kakeai.errors import KakeaiError
 from kakeai.storage import location
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from kakeai.model.network import MelodyRnn
     from kakeai.music.primer import Primer
 
@@ -166,7 +168,7 @@ def bundle_path(name: str) -> Path:
     return path
 
 
-def _write(path: Path, primer: "Primer", melody) -> None:  # noqa: ANN001  NumPy is not loaded yet
+def _write(path: Path, primer: "Primer", melody: "np.ndarray") -> None:
     from kakeai.music.midi import Track, write_midi
     from kakeai.storage import write_whole
 

@@ -179,14 +179,15 @@ def _length(text: str) -> Fraction:
 def _with_endings_written_out(items: list[_Item]) -> list[_Item]:
     """``A |1 b :|2 c ||`` becomes ``A | b | A | c ||``; an ending without its fellow, a plain bar."""
     while True:
-        marks = [index for index, item in enumerate(items) if isinstance(item, _Bar) and item.ending]
+        marks = [
+            (index, item.ending) for index, item in enumerate(items) if isinstance(item, _Bar) and item.ending
+        ]
         if not marks:
             return items
-        first = marks[0]
-        if len(marks) < 2 or [items[mark].ending for mark in marks[:2]] != ["1", "2"]:  # type: ignore[union-attr]
+        (first, _), (second, _) = marks[0], marks[min(1, len(marks) - 1)]
+        if [ending for _, ending in marks[:2]] != ["1", "2"]:
             items[first] = _Bar("|")
             continue
-        second = marks[1]
         strains = [index for index, item in enumerate(items) if isinstance(item, _Bar) and item.ends_strain]
         begin = max((index + 1 for index in strains if index < first), default=0)
         end = min((index for index in strains if index > second), default=len(items))

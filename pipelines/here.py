@@ -182,7 +182,7 @@ class _Reporter:
 
 
 @contextlib.contextmanager
-def _reported(log: TextIO, on_news: Callable[[StageNews], None]):  # noqa: ANN202
+def _reported(log: TextIO, on_news: Callable[[StageNews], None]) -> Iterator[_Reporter]:
     reporter = _Reporter(log, on_news)
     with contextlib.redirect_stdout(reporter):  # type: ignore[type-var]
         yield reporter

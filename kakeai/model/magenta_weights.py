@@ -5,9 +5,10 @@ TensorFlow changed its names twice: bundles of 2016 have those of TensorFlow 0.x
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
-from kakeai.model.network import MelodyRnn
+from kakeai.model.network import AttentionCell, MelodyRnn
 
 ATTENTION = "attention_cell_wrapper/"
 FORGET_BIAS = 1.0  # Magenta's LSTM adds it as it runs, Keras keeps it in the bias
@@ -81,7 +82,7 @@ def magenta_weights(model: MelodyRnn) -> dict[str, np.ndarray]:
     weights: dict[str, np.ndarray] = {}
     for i, layer in enumerate(model.recurrent):
         prefix, cell = cell_prefix(i), layer.cell
-        if hasattr(cell, "attn_length"):
+        if isinstance(cell, AttentionCell):
             prefix += ATTENTION
             for name, part in _attention_parts(cell).items():
                 weights[prefix + name + "kernel"], weights[prefix + name + "bias"] = part.get_weights()
@@ -109,7 +110,7 @@ def load_magenta_weights(model: MelodyRnn, weights: Mapping[str, np.ndarray]) ->
             raise ValueError(f"{name} is {weights[name].shape}, not {own.shape}")
     for i, layer in enumerate(model.recurrent):
         prefix, cell = cell_prefix(i), layer.cell
-        if hasattr(cell, "attn_length"):
+        if isinstance(cell, AttentionCell):
             prefix += ATTENTION
             for name, part in _attention_parts(cell).items():
                 part.set_weights([weights[prefix + name + "kernel"], weights[prefix + name + "bias"]])
@@ -124,7 +125,7 @@ def load_magenta_weights(model: MelodyRnn, weights: Mapping[str, np.ndarray]) ->
     model.to_logits.set_weights([weights["fully_connected/weights"], weights["fully_connected/biases"]])
 
 
-def _attention_parts(cell) -> dict:  # noqa: ANN001
+def _attention_parts(cell: AttentionCell) -> dict[str, keras.layers.Dense]:
     return {
         "": cell.input_projection,
         "attention/": cell.query_projection,

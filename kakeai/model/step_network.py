@@ -10,10 +10,11 @@ of them.
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from kakeai.model.network import AttentionCell, MelodyRnn
+from kakeai.model.network import AttentionCell, LstmCell, MelodyRnn
 
 
 class LstmState(NamedTuple):
@@ -88,7 +89,7 @@ class StepNetwork:
 
 
 class _Lstm:
-    def __init__(self, cell, ones: tf.Tensor) -> None:  # noqa: ANN001
+    def __init__(self, cell: LstmCell, ones: tf.Tensor) -> None:
         self.units, self.ones = cell.units, ones
         kernels = [_value(cell.kernel), _value(cell.recurrent_kernel), _value(cell.bias)[None]]
         entry, forget, new, leave = np.split(np.concatenate(kernels), 4, axis=1)
@@ -149,12 +150,12 @@ class _Attention:
         return tf.reshape(rows, [-1, self.window, self.units])
 
 
-def _value(variable) -> np.ndarray:  # noqa: ANN001
+def _value(variable: keras.Variable) -> np.ndarray:
     with tf.init_scope():  # a graph that is being made has no values
         return np.asarray(variable)
 
 
-def _with_bias(layer) -> np.ndarray:  # noqa: ANN001
+def _with_bias(layer: keras.layers.Dense) -> np.ndarray:
     return np.concatenate([_value(layer.kernel), _value(layer.bias)[None]], axis=0)
 
 

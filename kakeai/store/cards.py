@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kakeai.errors import KakeaiError
 from kakeai.store.layout import CARD, PRUNED
-from kakeai.store.shelf import in_a_sentence, shelf
+from kakeai.store.places import in_a_sentence, shelf
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kakeai.errors import KakeaiError
 from kakeai.store.cards import FORMAT, champion, lineage, read_card, versions
 from kakeai.store.layout import CARD
-from kakeai.store.shelf import Sources, in_a_sentence, shelf
+from kakeai.store.places import in_a_sentence, shelf
+from kakeai.store.shelf import Sources
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath

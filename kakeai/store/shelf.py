@@ -1,12 +1,10 @@
 """One model's folder in a store, as those who change it need it: on a disk or in a bucket."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kakeai.errors import KakeaiError
-from kakeai.storage import bucket_errors
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
@@ -51,32 +49,6 @@ class Shelf(Protocol):
     def tidy(self) -> None:
         """Clear away what killed releases and prunings left."""
         ...
-
-
-def shelf(store: "Path | GSPath", model: str) -> Shelf:
-    """Return a model's folder; it need not be there yet."""
-    folder = store / model
-    if isinstance(folder, Path):
-        from kakeai.store.disk import DiskShelf
-
-        return DiskShelf(folder)
-    from kakeai.store.bucket import BucketShelf
-
-    return BucketShelf(folder)
-
-
-@contextmanager
-def in_a_sentence(store: "Path | GSPath", doing: str) -> Iterator[None]:
-    """Tell in one sentence why the store cannot be used.
-
-    Raises:
-        KakeaiError: With that sentence; a ServiceError if a bucket does not answer or lets nobody in.
-    """
-    try:
-        with bucket_errors(store):
-            yield
-    except OSError as error:
-        raise KakeaiError(f"cannot {doing} the model store {store}: {error}") from error
 
 
 def overtaken(folder: "Path | GSPath") -> OvertakenError:
