@@ -55,11 +55,10 @@ def survey(
         result = run(
             corpus,
             output,
-            store,
-            model,
-            None,
-            allow_shrink,
-            num_shards,
+            store=store,
+            model=model,
+            allow_shrink=allow_shrink,
+            num_shards=num_shards,
             on_progress=lambda done, total: bar.show("survey", done, total),
         )
     show_stage("survey", {"sentence": result.sentence, "seconds": time.monotonic() - begun})
@@ -93,8 +92,8 @@ def ingest(
             output,
             shard,
             num_shards,
-            processes,
-            reuse,
+            num_processes=processes,
+            reuse=reuse,
             on_progress=lambda done, total: bar.show("ingest", done, total),
         )
     figures = {
@@ -132,7 +131,7 @@ def convert(
             eval_ratio,
             rules,
             transpose,
-            lambda done, total: bar.show("convert", done, total),
+            on_progress=lambda done, total: bar.show("convert", done, total),
         )
     figures = {
         "training_melodies": result.num_training_melodies,
@@ -182,12 +181,12 @@ def train(
                 config,
                 hparams,
                 num_training_steps,
-                seed,
-                warm_start,
-                early_stopping,
-                mixed_precision,
-                gpus,
-                show,
+                seed=seed,
+                warm_start=warm_start,
+                early_stopping=early_stopping,
+                mixed_precision=mixed_precision,
+                gpus=gpus,
+                on_progress=show,
             )
         except KeyboardInterrupt:
             console.print(f"Stopped; a checkpoint is in {run_dir}. The same command goes on from it.")
@@ -217,24 +216,19 @@ def evaluate(
     Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation --store store
     """
     from components.evaluate import evaluate as run
-    from kakeai.storage import bucket_errors
-    from kakeai.store import versions
+    from kakeai import store as model_store
 
     begun = time.monotonic()
-    champion = 0
-    if store:
-        folder = location(store)
-        with bucket_errors(folder):
-            champion = max(versions(folder, model), default=0)
+    champion = model_store.champion(location(store), model) if store else 0
     with stage_bar() as bar:
         metrics = run(
             dataset,
             location(run_dir),
             output,
             step,
-            store,
-            model,
-            champion,
+            store=store,
+            model=model,
+            champion=champion,
             on_progress=lambda done, total: bar.show("evaluate", done, total),
         )
     show_stage("evaluate", {**metrics, "seconds": time.monotonic() - begun})

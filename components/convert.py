@@ -245,7 +245,15 @@ def convert_component(  # noqa: ANN201  KFP reads the signature
     with stage("convert", work) as running:
         shards = [Path(artifact.path) for artifact in note_sequences]
         rules = Extraction.from_dict(extraction)
-        result = convert(shards, Path(dataset.path), config, eval_ratio, rules, transpose, running.progress)
+        result = convert(
+            shards,
+            Path(dataset.path),
+            config,
+            eval_ratio,
+            rules,
+            transpose,
+            on_progress=running.progress,
+        )
         log_metrics(metrics, asdict(result))
         running.figures.update(
             files=result.num_files,

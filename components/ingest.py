@@ -235,7 +235,11 @@ def ingest_component(manifest: str, shard: int, work: str, note_sequences: Outpu
 
     with stage("ingest", work) as running, manifest_at_hand(manifest) as folder:
         result = ingest_shard(
-            folder, Path(note_sequences.path), shard, None, reuse_folder(work), running.progress
+            folder,
+            Path(note_sequences.path),
+            shard,
+            reuse=reuse_folder(work),
+            on_progress=running.progress,
         )
         note_sequences.metadata.update(asdict(result))
         running.figures.update(

@@ -183,14 +183,14 @@ def survey_component(
         result = survey(
             corpus,
             folder,
-            store,
-            model,
-            recipe,
-            allow_shrink,
-            num_shards or None,
-            reuse_folder(work),
-            min_new,
-            running.progress,
+            store=store,
+            model=model,
+            recipe=recipe,
+            allow_shrink=allow_shrink,
+            num_shards=num_shards or None,
+            reuse=reuse_folder(work),
+            min_new=min_new,
+            on_progress=running.progress,
         )
         start, start_fingerprint = start_of(warm_start, store, model, result.champion)
         log_metrics(metrics, asdict(result))

@@ -221,12 +221,12 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             config,
             hparams,
             num_training_steps,
-            seed,
-            warm_start,
-            early_stopping,
-            mixed_precision,
-            gpus,
-            lambda at: running.progress(
+            seed=seed,
+            warm_start=warm_start,
+            early_stopping=early_stopping,
+            mixed_precision=mixed_precision,
+            gpus=gpus,
+            on_progress=lambda at: running.progress(
                 at.step,
                 at.num_steps,
                 loss="compiling" if at.loss is None else round(at.loss, 3),

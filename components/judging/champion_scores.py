@@ -22,8 +22,7 @@ def fetched(store: str, model: str, version: int) -> Iterator[Path]:
         KakeaiError: The store has no such version, or it cannot be read.
     """
     folder = location(store)
-    with bucket_errors(folder):
-        there = versions(folder, model)
+    there = versions(folder, model)
     if version not in there:
         others = f"; it has {', '.join(map(str, there))}" if there else ""
         raise KakeaiError(
