@@ -191,13 +191,7 @@ def train(
         except KeyboardInterrupt:
             console.print(f"Stopped; a checkpoint is in {run_dir}. The same command goes on from it.")
             raise
-    figures = {
-        "steps": result.step,
-        "loss": round(result.train.loss, 3),
-        "held_out_loss": round(result.eval.loss, 3),
-        "event_accuracy": round(result.eval.event_accuracy, 3),
-    }
-    show_stage("train", {**figures, "seconds": time.monotonic() - begun})
+    show_stage("train", {**result.told, "seconds": time.monotonic() - begun})
     if result.stopped:
         console.print(f"          {result.stopped}")
     console.print(f"          curves: kakeai tensorboard {run_dir}")

@@ -58,6 +58,16 @@ class TrainResult:
     warning: str
     stopped: str
 
+    @property
+    def told(self) -> dict[str, int | float]:
+        """What is told of it in one line, to three decimals."""
+        return {
+            "steps": self.step,
+            "loss": round(self.train.loss, 3),
+            "held_out_loss": round(self.eval.loss, 3),
+            "event_accuracy": round(self.eval.event_accuracy, 3),
+        }
+
 
 def train(
     dataset: Path,
@@ -244,11 +254,4 @@ def train_component(  # noqa: ANN201  KFP reads the signature
                 for name, value in figures._asdict().items()
             },
         )
-        running.figures.update(
-            steps=result.step,
-            loss=round(result.train.loss, 3),
-            held_out_loss=round(result.eval.loss, 3),
-            event_accuracy=round(result.eval.event_accuracy, 3),
-            warning=result.warning,
-            stopped=result.stopped,
-        )
+        running.figures.update(result.told, warning=result.warning, stopped=result.stopped)
