@@ -159,7 +159,8 @@ def test_logs_as_json_one_line_a_request(model):
                 break
         while _ready(address) is None:
             pass
-        httpx.post(f"http://{address}/v1/generate", json={"notes": []}, timeout=20)
+        named = {"X-Request-Id": "this-one"}
+        httpx.post(f"http://{address}/v1/generate", json={"notes": []}, headers=named, timeout=20)
         with (
             pytest.raises(InvalidStatus),
             connect(f"ws://{address}/v1/session", origin="https://evil.example"),
@@ -168,7 +169,9 @@ def test_logs_as_json_one_line_a_request(model):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
         entries = [json.loads(line) for line in process.stderr]
-        assert any(entry["message"].startswith("POST /v1/generate 200 ") for entry in entries)
+        [told] = [entry["message"] for entry in entries if entry.get("request") == "this-one"]
+        assert told.startswith("POST /v1/generate 200 ")
+        assert model.asked[-1].metadata["x-request-id"] == "this-one"
         assert not [entry for entry in entries if entry["level"] == "error"]  # a refusal is none
     finally:
         process.kill()
