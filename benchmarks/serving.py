@@ -218,8 +218,8 @@ def _all_answered(refused: dict[str, int]) -> None:
 
 OVERLOAD_NOTE = (
     "Times count from the moment at which a request was due, so that lateness of the clients, which share the two "
-    "cores, counts as the gateway's. Their collector rests meanwhile: it would stop them for 0.2 s at a time, and the "
-    "crowd that they then send at once was what the p99 used to show."
+    "cores, counts as the gateway's. Their collector rests meanwhile: it would stop them for 0.2 s at a time, and what "
+    "they then send at once waits."
 )
 
 PARTS = {
