@@ -8,8 +8,8 @@ import promql_parser
 import pytest
 
 from serving.gateway.settings import Settings
-from serving.gateway.telemetry.metrics import Metrics
-from serving.model_server.metrics import Figures
+from serving.gateway.telemetry import metrics as gateway
+from serving.model_server import metrics as model_server
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -33,7 +33,7 @@ OF_THE_TARGET = {"job", "pod", "namespace", "container", "instance"}  # Promethe
 def exported() -> dict[str, set[str]]:
     """Labels by series, of the gateway as it is and of TF Serving."""
     kinds = dict(TF_SERVING)
-    metrics = Metrics()
+    metrics = gateway.Metrics()
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         kinds[name] = (family.type, set())
@@ -86,7 +86,7 @@ def test_every_label_summed_by_is_exported(expressions, exported):
 
 def test_every_figure_of_the_gateway_is_on_the_dashboard_or_in_an_alert(expressions):
     asked = {selector.name for expression in expressions.values() for selector in selectors(expression)}
-    for family in Metrics().registry.collect():
+    for family in gateway.Metrics().registry.collect():
         if family.name.startswith("kakeai_"):
             assert any(name.startswith(family.name) for name in asked), family.name
 
@@ -111,7 +111,9 @@ def test_the_gateway_is_nearly_full_at_four_fifths(alerts, render):
 
 
 def test_our_own_model_server_has_all_of_tf_servings_figures():
-    ours = {metric.name: (metric.kind, set(metric.labels)) for metric in vars(Figures()).values()}
+    ours = {
+        metric.name: (metric.kind, set(metric.labels)) for metric in vars(model_server.Metrics()).values()
+    }
     assert ours == TF_SERVING
 
 
