@@ -1,7 +1,6 @@
 """What all tests share: a model trained through the whole pipeline, and a gateway that plays with it."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -135,12 +134,13 @@ def gateway_url(trained: Trained) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         try:
             wait_until_ready(url, serving)
+            assert serving.stdout
+            assert any("Play at http://localhost" in line for line in serving.stdout)
             yield url
             serving.send_signal(signal.SIGINT)
             serving.wait(30)
         finally:
             serving.kill()
-        assert re.search("Play at http://localhost", serving.stdout.read() if serving.stdout else "")
         assert serving.returncode == 0
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ from kakeai.model import checkpoints, trainer
 from kakeai.model import run as training_run
 from kakeai.model.bundle import write_bundle
 from kakeai.model.configs import CONFIGS, config_named
+from kakeai.model.dataset import EVAL, write_dataset
 from kakeai.model.encodings import encoding_of
 from kakeai.model.learning_curve import overfitting
 from kakeai.model.network import MelodyRnn
@@ -161,19 +163,23 @@ def test_the_gpu_image_says_so_where_it_finds_no_gpu(scales, tmp_path, monkeypat
 
 
 def test_training_ends_when_held_out_loss_falls_no_more(scales, tmp_path):
-    settings = ("basic_rnn", SMALL.replace("0.01", "1.0"), 400)  # so large a learning rate throws it about
-    result = train(scales, tmp_path, *settings, early_stopping=2)
+    # What is held out is nothing like what is learnt, so learning makes it less likely from the first step on.
+    dataset = tmp_path / "dataset"
+    shutil.copytree(scales, dataset)
+    write_dataset(dataset / EVAL, [(np.full(64, 83, np.int8), "monotone.mid")] * 8)
+    settings = ("basic_rnn", SMALL, 400)
+    result = train(dataset, tmp_path / "run", *settings, early_stopping=2)
     assert result.step < 400
     assert result.best_step == result.step - 100
     assert result.stopped == (
         f"stopped at step {result.step}: no lower held-out loss since step {result.best_step}, which is used"
     )
-    assert training_run.load_model(tmp_path)[1] == result.best_step
+    assert training_run.load_model(tmp_path / "run")[1] == result.best_step
     steps = []
-    assert train(scales, tmp_path, *settings, early_stopping=2, on_progress=steps.append) == result
+    assert train(dataset, tmp_path / "run", *settings, early_stopping=2, on_progress=steps.append) == result
     assert [at.step for at in steps] == [result.step]
     goal = result.step + 1
-    assert train(scales, tmp_path, *settings[:2], goal, early_stopping=0).step == goal
+    assert train(dataset, tmp_path / "run", *settings[:2], goal, early_stopping=0).step == goal
 
 
 def test_a_folder_holds_one_training(scales, tmp_path):
