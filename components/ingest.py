@@ -166,7 +166,7 @@ def _write_down(
     batches: Iterator[tuple[list[FileReading], list[Content]]],
     folder: Path,
     result: IngestResult,
-    pack: NewPack,
+    pack: NewPack | None,
     on_progress: Callable[[int], None],
 ) -> Iterator[bytes]:
     """Yield the sequences of all files; write the ledger and what is rejected, and count."""
@@ -183,7 +183,8 @@ def _write_down(
                 reading = file.reading
                 if reading is None and file.sha256:
                     reading = next(following)
-                    pack.add(file.row, as_text(file.row.file), file.sha256, reading)
+                    if pack:
+                        pack.add(file.row, as_text(file.row.file), file.sha256, reading)
                 row, complaints = _judged(file, reading)
                 if reading:
                     yield from reading.sequences

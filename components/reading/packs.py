@@ -234,23 +234,26 @@ class NewPack:
 
 
 @contextmanager
-def new_pack(place: str, collection: str) -> Iterator[NewPack]:
+def new_pack(place: str, collection: str) -> Iterator[NewPack | None]:
     """Begin a pack; if no error ends the `with` block, it is kept, unless it is empty.
 
     Args:
-        place: A folder or a gs:// address; with an empty one nothing is kept.
+        place: A folder or a gs:// address; an empty one has no pack, and this yields None.
         collection: The name of the collection that is read.
 
     Raises:
         KakeaiError: The place cannot be named so, or a bucket that does not answer.
     """
     root = _root(place)
+    if root is None:
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="kakeai-") as folder:
         index, records = Path(folder, "index"), Path(folder, "records")
         with gzip.open(index, "wt", encoding="utf-8") as lines, records.open("wb") as content:
             pack = NewPack(collection, lines, content)
             yield pack
-        if root is not None and pack.num_entries:
+        if pack.num_entries:
             put_file(records, root / f"{pack.name}{_RECORDS}")
             put_file(index, root / f"{pack.name}{_INDEX}")  # last, since what is in no index is not there
 
