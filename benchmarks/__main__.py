@@ -26,9 +26,9 @@ VARIANTS = 5
 LONG = ("curves", "warm_start")  # a quarter of an hour and more; only when asked for
 # How each was measured, and where the time goes that an aim would want back.
 NOTES = {
-    "note_sequences": "Whole runs with everything imported. Of O'Neill's 0.43 s, the survey takes 0.06 on one core and "
-    "the start of two reading processes 0.13. Of the 1.60 s for 9,190 files, the survey takes 0.37 on one core; then "
-    "both cores are 94 % busy, the readers with 0.17 ms a file, the process that feeds them and writes with 0.09 ms.",
+    "note_sequences": "Whole runs with everything imported. Of O'Neill's 0.36 s, the survey takes 0.06 on one core and "
+    "the start of two reading processes 0.13. Of the 1.35 s for 9,190 files, the survey takes 0.36 on one core; then "
+    "both cores are 96 % busy, the readers with 0.16 ms a file, the process that feeds them and writes with 0.05 ms.",
     "datasets": "Convert takes one core for so few melodies. What encoding once adds is TensorFlow's work on one batch "
     "after another; for attention_rnn most of the time.",
     "training": "The first steps, which compile one program for each width of a batch, are not counted. Where "
