@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.option_groups import with_options
+from components.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.model.configs import CONFIGS
 from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import MAGENTA, Extraction, Polyphony
@@ -42,6 +43,12 @@ MixedPrecision = Annotated[
     typer.Option(
         help="Compute products in bfloat16 or float16, for machines that have units for it.",
         show_default=False,
+    ),
+]
+MaxMidiBytes = Annotated[
+    int,
+    typer.Option(
+        help="Read MIDI files of up to so many bytes; a large one takes its time.", min=MAX_MIDI_BYTES
     ),
 ]
 Gpus = Annotated[int, typer.Option(help="GPUs of this machine that share each batch; 0 for all.", min=0)]
@@ -122,6 +129,12 @@ def retraining(
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
     ] = False,
+    max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
 ) -> dict[str, Any]:
-    """Return the pipeline's parameters that say when a corpus is read, and in how many parts."""
-    return {"num_shards": num_shards, "min_new": min_new, "allow_shrink": allow_shrink}
+    """Return the pipeline's parameters that say when a corpus is read, in how many parts, and what of it."""
+    return {
+        "num_shards": num_shards,
+        "min_new": min_new,
+        "allow_shrink": allow_shrink,
+        "max_midi_bytes": max_midi_bytes,
+    }

@@ -14,12 +14,14 @@ from cli.recipe import (
     EvalRatio,
     Gpus,
     Hparams,
+    MaxMidiBytes,
     MixedPrecision,
     Seed,
     Transpose,
     WarmStart,
     extraction,
 )
+from components.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.errors import ExitStatus
 from kakeai.model.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
@@ -43,6 +45,7 @@ def survey(
         int | None,
         typer.Option(help="Parts to read it in; by default as many as are worth a pod each.", min=1),
     ] = None,
+    max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
 ) -> None:
     """What is in a corpus, and what is new or gone since the model in service was trained on it.
 
@@ -59,6 +62,7 @@ def survey(
             model=model,
             allow_shrink=allow_shrink,
             num_shards=num_shards,
+            max_midi_bytes=max_midi_bytes,
             on_progress=lambda done, total: bar.show("survey", done, total),
         )
     show_stage("survey", {"sentence": result.sentence, "seconds": time.monotonic() - begun})
@@ -77,6 +81,7 @@ def ingest(
     reuse: Annotated[
         str, typer.Option(help="Folder or gs://… that keeps what was read, for the next time.")
     ] = "",
+    max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
 ) -> None:
     """MIDI files → NoteSequences; ledger.jsonl says what became of each file.
 
@@ -94,6 +99,7 @@ def ingest(
             num_shards,
             num_processes=processes,
             reuse=reuse,
+            max_midi_bytes=max_midi_bytes,
             on_progress=lambda done, total: bar.show("ingest", done, total),
         )
     figures = {

@@ -13,6 +13,7 @@ from components.corpus.files import Corpus
 from components.corpus.inventory import Inventory
 from components.corpus.listing import list_rows
 from components.corpus.shards import choose_num_shards
+from components.corpus.sizes import MAX_MIDI_BYTES
 from components.corpus.surveyed import SurveyResult, write_survey
 from components.reading.packs import open_packs
 from components.running.kubeflow import component
@@ -33,6 +34,7 @@ def survey(
     num_shards: int | None = None,
     reuse: str = "",
     min_new: int = 0,
+    max_midi_bytes: int = MAX_MIDI_BYTES,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SurveyResult:
     """List a corpus once, compare it with the one that the model in service was trained on, and divide it.
@@ -52,6 +54,7 @@ def survey(
         num_shards: Parts to divide it into; by default as many as are worth a pod each.
         reuse: Where `ingest_shard` keeps what it has read; a file that is there counts as quickly read.
         min_new: With fewer new contents than that, a corpus counts as unchanged, unless the recipe has changed.
+        max_midi_bytes: The most that is read of a MIDI file; a larger one counts as one that cannot be read.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -59,7 +62,9 @@ def survey(
     """
     if num_shards is not None and num_shards < 1:
         raise KakeaiError(f"--num-shards must be at least 1, not {num_shards}")
-    place = Corpus(corpus)
+    if max_midi_bytes < MAX_MIDI_BYTES:
+        raise KakeaiError(f"--max-midi-bytes must be at least {MAX_MIDI_BYTES:,}, not {max_midi_bytes:,}")
+    place = Corpus(corpus, max_midi_bytes)
     with champion_in(store, model) as champion, whole_folder(output) as folder:
         spool = folder.with_name("rows")
         inventory = Inventory(spool, list_rows(place, champion.archives(), on_progress))
@@ -78,7 +83,9 @@ def survey(
         num_shards = num_shards or choose_num_shards(inventory.seconds)
         shards = inventory.shards(num_shards)
         shard_files = [shards.count(shard) for shard in range(num_shards)]
-        result = replace(result, num_shards=num_shards, shard_files=shard_files)
+        result = replace(
+            result, num_shards=num_shards, shard_files=shard_files, max_midi_bytes=max_midi_bytes
+        )
         write_manifest(folder / MANIFEST, inventory.lines(shards))
         write_survey(folder, result)
     return result
@@ -138,6 +145,7 @@ def survey_component(
     num_shards: int,
     min_new: int,
     allow_shrink: bool,
+    max_midi_bytes: int,
     metrics: Output[Metrics],
 ) -> NamedTuple(  # type: ignore
     "Survey",
@@ -190,6 +198,7 @@ def survey_component(
             num_shards=num_shards or None,
             reuse=reuse_folder(work),
             min_new=min_new,
+            max_midi_bytes=max_midi_bytes,
             on_progress=running.progress,
         )
         start, start_fingerprint = start_of(warm_start, store, model, result.champion)

@@ -14,6 +14,7 @@ from kfp import compiler, dsl
 
 from components.bundle import bundle_component
 from components.convert import convert_component
+from components.corpus.sizes import MAX_MIDI_BYTES
 from components.evaluate import evaluate_component
 from components.ingest import ingest_component
 from components.notify import notify_component
@@ -132,6 +133,7 @@ def kakeai_pipeline(
     num_shards: int = 0,
     min_new: int = 0,
     allow_shrink: bool = False,
+    max_midi_bytes: int = MAX_MIDI_BYTES,
     gpus: int = 1,
     training_nodes: dict = GPU_NODES,
     training_tolerations: list = GPU_TOLERATIONS,
@@ -157,6 +159,7 @@ def kakeai_pipeline(
         num_shards: Parts that the corpus is read in; 0 for as many as are worth a pod each.
         min_new: Train only when so many new files came in since the newest release, or the recipe changed.
         allow_shrink: Take a corpus that has lost more than half of what the champion was trained on.
+        max_midi_bytes: The most that is read of a MIDI file.
         gpus: Of the training's pod; 0 trains on processors. On a machine without Kubernetes, 0 is all there are.
         training_nodes: Labels of the nodes that training may run on.
         training_tolerations: Of its pod, as Kubernetes writes them.
@@ -183,6 +186,7 @@ def kakeai_pipeline(
             num_shards=num_shards,
             min_new=min_new,
             allow_shrink=allow_shrink,
+            max_midi_bytes=max_midi_bytes,
         )
         give_pod(surveyed, "survey").set_caching_options(False)  # a bucket's name says nothing of its content
         retrain_pipeline(

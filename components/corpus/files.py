@@ -7,15 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from components.corpus.archives import (
-    MAX_FILE_BYTES,
-    Member,
-    UnreadableError,
-    is_music,
-    members,
-    refused,
-    too_large,
-)
+from components.corpus.archives import Member, UnreadableError, is_music, members, refused
+from components.corpus.sizes import MAX_MIDI_BYTES, too_large
 from kakeai.errors import KakeaiError
 from kakeai.storage import download_object, list_objects, location, read_object
 
@@ -47,16 +40,18 @@ class Corpus:
         is_local: Whether it lies on this machine.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, max_midi_bytes: int = MAX_MIDI_BYTES) -> None:
         """Find it; nothing is listed yet.
 
         Args:
             address: Local path, or gs:// address.
+            max_midi_bytes: The most that is read of a MIDI file.
 
         Raises:
             KakeaiError: It cannot be named so.
         """
         self._address = address
+        self._max_midi_bytes = max_midi_bytes
         self._root = location(address)
         self.is_local = isinstance(self._root, Path)
         self.name = self._root.name or Path(address).resolve().name
@@ -88,6 +83,10 @@ class Corpus:
             )
         return found
 
+    def too_large(self, path: str, size: int) -> str:
+        """Return why a file of so many bytes is not read; empty if it is."""
+        return too_large(path, size, self._max_midi_bytes)
+
     def read(self, path: str, generation: int = 0) -> bytes:
         """Return a file's content.
 
@@ -101,8 +100,8 @@ class Corpus:
             try:
                 with open(self._local(path), "rb") as file:
                     size = os.fstat(file.fileno()).st_size
-                    if size > MAX_FILE_BYTES:
-                        raise too_large(size)
+                    if reason := self.too_large(path, size):
+                        raise UnreadableError(reason, size)
                     return file.read()
             except FileNotFoundError:
                 raise
@@ -120,7 +119,7 @@ class Corpus:
         """
         try:
             with self._open(path, generation) as file:
-                yield from members(path, file, os.fstat(file.fileno()).st_size)
+                yield from members(path, file, os.fstat(file.fileno()).st_size, self._max_midi_bytes)
         except UnreadableError as error:
             yield refused(path, error)
 

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Callable, Iterator
 
-from components.corpus.archives import MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, UnreadableError, is_archive
+from components.corpus.archives import MAX_ARCHIVE_BYTES, UnreadableError, is_archive
 from components.corpus.champion import KnownArchives
 from components.corpus.files import Corpus, CorpusFile
+from components.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.manifest import ManifestRow
 
 
@@ -26,7 +27,7 @@ def list_rows(
     for done, file in enumerate(files):
         on_progress(done, len(files))
         if is_archive(file.path) and file.size <= MAX_ARCHIVE_BYTES:  # a larger one is not even fetched
-            yield from known.members(file.path, file.generation) or _members(corpus, file)
+            yield from _known(corpus, known.members(file.path, file.generation)) or _members(corpus, file)
         else:
             yield _row(corpus, file)
     on_progress(len(files), len(files))
@@ -34,11 +35,19 @@ def list_rows(
 
 def _row(corpus: Corpus, file: CorpusFile) -> ManifestRow:
     size, md5 = file.size, file.md5
-    if size > MAX_FILE_BYTES:
+    if corpus.too_large(file.path, size):
         md5 = ""
     elif not md5:
         size, md5 = _measured(lambda: corpus.read(file.path, file.generation))
     return ManifestRow(file.path, size, md5, generation=file.generation)
+
+
+def _known(corpus: Corpus, rows: list[ManifestRow]) -> list[ManifestRow]:
+    """Return rows of an archive that were listed before; none where a file was too large then, and no longer is."""
+    larger = [row for row in rows if row.bytes > MAX_MIDI_BYTES]
+    if any(not row.md5 and not corpus.too_large(row.file, row.bytes) for row in larger):
+        return []
+    return [row._replace(md5="") if corpus.too_large(row.file, row.bytes) else row for row in rows]
 
 
 def _members(corpus: Corpus, file: CorpusFile) -> Iterator[ManifestRow]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from components.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.errors import KakeaiError
 
 SURVEY = "survey.json"
@@ -26,6 +27,7 @@ class SurveyResult:
         champion: The newest version of the model in the store, 0 for none.
         changed: Whether a training would be of another corpus, or by another recipe, than the champion's.
         sentence: All this in words.
+        max_midi_bytes: The most that is read of a MIDI file; the manifest has no MD5 of a larger one.
     """
 
     corpus: str
@@ -40,6 +42,7 @@ class SurveyResult:
     champion: int
     changed: bool
     sentence: str
+    max_midi_bytes: int = MAX_MIDI_BYTES
 
 
 def write_survey(folder: Path, result: SurveyResult) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
 
-from components.corpus.archives import MAX_FILE_BYTES, UnreadableError, too_large
+from components.corpus.archives import UnreadableError
 from components.corpus.files import Corpus
 from components.reading.formats import FileReading
 from kakeai.errors import KakeaiError
@@ -71,8 +71,8 @@ def _files(corpus: Corpus, rows: Iterable[ManifestRow], threads: ThreadPoolExecu
 def _fetch(corpus: Corpus, row: ManifestRow) -> Content:
     if row.same_as:
         return Content(row)
-    if row.bytes > MAX_FILE_BYTES:
-        return Content(row, complaint=str(too_large(row.bytes)))
+    if reason := corpus.too_large(row.file, row.bytes):
+        return Content(row, complaint=reason)
     try:
         return _verified(corpus, row, corpus.read(row.file, row.generation))
     except UnreadableError as error:

@@ -5,13 +5,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from components.corpus.sizes import MIDI_SUFFIXES
 from kakeai.errors import KakeaiError
 from kakeai.model.note_sequence_bytes import note_sequence_bytes, with_names
 from kakeai.music.midi import MidiError, mend_midi, read_midi_files
 from kakeai.music.score import Score
-
-MIDI_SUFFIXES = (".mid", ".midi")
-MAX_MIDI_BYTES = 4 * 2**20  # the largest known to us has a third; this much may take 2 s and 300 MB to read
 
 
 class FileToRead(NamedTuple):
@@ -43,11 +41,7 @@ def read_files(files: Sequence[FileToRead], collection: str) -> list[FileReading
     Each piece gets the `id`, `filename`, `collection_name` and `source_info` that Magenta's
     `convert_dir_to_note_sequences` gives it. What cannot be read is no error but a complaint.
     """
-    midi = [
-        number
-        for number, (path, content) in enumerate(files)
-        if path.lower().endswith(MIDI_SUFFIXES) and len(content) <= MAX_MIDI_BYTES
-    ]
+    midi = [number for number, file in enumerate(files) if file.path.lower().endswith(MIDI_SUFFIXES)]
     readings = dict(zip(midi, _read_midi_files([files[number] for number in midi], collection), strict=True))
     return [
         readings[number] if number in readings else _read_other(file, collection)
@@ -89,10 +83,6 @@ def _read_midi_files(files: Sequence[FileToRead], collection: str) -> list[FileR
 
 
 def _read_other(file: FileToRead, collection: str) -> FileReading:
-    if file.path.lower().endswith(MIDI_SUFFIXES):
-        limit = f"{MAX_MIDI_BYTES:,}"
-        return FileReading([], [f"{len(file.content):,} bytes are too many for MIDI; the limit is {limit}"])
-
     from kakeai.model.notation import ABC_SUFFIX, read_notation
 
     suffix = os.path.splitext(file.path.lower())[1]

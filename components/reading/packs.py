@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import kakeai
+from components.corpus.sizes import MIDI_SUFFIXES
 from components.reading import formats
-from components.reading.formats import MIDI_SUFFIXES, FileReading, renamed
+from components.reading.formats import FileReading, renamed
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow
 from kakeai.model.tfrecord import framed, records_in

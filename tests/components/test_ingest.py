@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import flags
 from note_seq.protobuf import music_pb2
 
-from components.corpus.files import MAX_FILE_BYTES
+from components.corpus.sizes import MAX_MIDI_BYTES
 from components.ingest import IngestResult, ingest
 from components.reading.ledger import read_ledger
 from kakeai.errors import KakeaiError
@@ -158,7 +158,7 @@ def test_the_ledger_says_what_became_of_every_file(tmp_path):
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     (folder / "e.mid").touch()
-    os.truncate(folder / "e.mid", MAX_FILE_BYTES + 1)
+    os.truncate(folder / "e.mid", MAX_MIDI_BYTES + 1)
     result = ingest(str(folder), tmp_path / "output")
     rows = list(read_ledger(tmp_path / "output"))
     assert [(row.file, row.verdict, row.sequences) for row in rows] == [
@@ -169,7 +169,7 @@ def test_the_ledger_says_what_became_of_every_file(tmp_path):
         assert row.bytes == len(contents[row.file])
         once = row.verdict != "duplicate"
         assert row.sha256 == (hashlib.sha256(contents[row.file]).hexdigest() if once else None)
-    assert (rows[4].bytes, rows[4].sha256) == (MAX_FILE_BYTES + 1, None)
+    assert (rows[4].bytes, rows[4].sha256) == (MAX_MIDI_BYTES + 1, None)
     assert rows[0].reason == ""
     for row, words in zip(rows[1:], ["a.mid has the same", "Tuplets", "MThd", "too many"], strict=True):
         assert words in row.reason

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.convert import convert
-from components.corpus import listing
+from components.corpus import listing, sizes
 from components.corpus.shards import divide
 from components.ingest import ingest, ingest_shard
-from components.reading import contents, packs
+from components.reading import packs
 from components.reading.ledger import read_ledger
 from components.survey import survey
 from kakeai import storage
@@ -225,11 +225,10 @@ def test_a_day_pays_for_its_own_files_alone(bucket, tmp_path, out):
 
 
 def test_what_is_too_large_is_never_fetched(bucket, tmp_path, out, monkeypatch):
-    for module in (listing, contents):
-        monkeypatch.setattr(module, "MAX_FILE_BYTES", 200)
+    monkeypatch.setattr(sizes, "MAX_FILE_BYTES", 200)
     monkeypatch.setattr(listing, "MAX_ARCHIVE_BYTES", 200)
     corpus = bucket.folder()
-    for name, content in {"a.mid": tune(60), "b.mid": bytes(201), "c.zip": bytes(201)}.items():
+    for name, content in {"a.mid": tune(60), "b.abc": bytes(201), "c.zip": bytes(201)}.items():
         bucket.put(f"{corpus}/{name}", content)
     before = len(bucket.calls)
     survey(corpus, out)
@@ -238,7 +237,7 @@ def test_what_is_too_large_is_never_fetched(bucket, tmp_path, out, monkeypatch):
     verdicts = {row.file: (row.verdict, row.reason[:23]) for row in read_ledger(tmp_path / "ingested")}
     assert verdicts == {
         "a.mid": ("read", ""),
-        "b.mid": ("rejected", "201 bytes are too many "),
+        "b.abc": ("rejected", "201 bytes are too many "),
         "c.zip": ("rejected", "201 bytes are too many "),
     }
 

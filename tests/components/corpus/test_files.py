@@ -7,19 +7,19 @@ import zipfile
 
 import pytest
 
-from components.corpus import archives
-from components.corpus import files as corpus_files
+from components.corpus import archives, sizes
 from components.corpus.archives import Member, UnreadableError, is_archive
 from components.corpus.files import Corpus, as_text
+from components.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.errors import KakeaiError
 
 CONTENT = {"a.mid": b"first", "deep/er/B.MIDI": b"second", "deep/c.abc": b"third"}
 
 
-def read_all(corpus):
+def read_all(corpus, max_midi_bytes=MAX_MIDI_BYTES):
     """What can be read, and why the rest cannot."""
     contents, reasons = {}, {}
-    place = Corpus(str(corpus))
+    place = Corpus(str(corpus), max_midi_bytes)
     for file in place.files():
         alone = Member(file.path, file.size, lambda file=file: place.read(file.path, file.generation))
         found = place.members(file.path, file.generation) if is_archive(file.path) else [alone]
@@ -100,23 +100,34 @@ def test_links_and_devices_in_an_archive_are_not_followed(tmp_path):
 
 
 def test_what_is_too_large_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1000)
-    monkeypatch.setattr(corpus_files, "MAX_FILE_BYTES", 1000)
-    members = {"bomb.mid": bytes(1001), "fine.mid": bytes(1000)}
+    monkeypatch.setattr(sizes, "MAX_FILE_BYTES", 500)
+    members = {
+        "bomb.mid": bytes(1001),
+        "bomb.abc": bytes(501),
+        "fine.mid": bytes(1000),
+        "fine.abc": bytes(500),
+    }
+    reason = "1,001 bytes are too many for MIDI; the limit is 1,000; --max-midi-bytes raises it"
     for path in (zipped(tmp_path / "x.zip", members), tarred(tmp_path / "x.tar.gz", members, "w:gz")):
-        contents, reasons = read_all(path)
-        assert list(contents) == [f"{path.name}/fine.mid"]
-        assert "1,001 bytes are too many" in reasons[f"{path.name}/bomb.mid"]
-    (tmp_path / "large.mid").write_bytes(bytes(1001))
-    assert "too many" in read_all(tmp_path / "large.mid")[1]["large.mid"]
+        contents, reasons = read_all(path, 1000)
+        assert list(contents) == [f"{path.name}/fine.mid", f"{path.name}/fine.abc"]
+        assert reasons == {
+            f"{path.name}/bomb.mid": reason,
+            f"{path.name}/bomb.abc": "501 bytes are too many for a score; the limit is 500",
+        }
+        contents, _ = read_all(path, 1001)
+        assert f"{path.name}/bomb.mid" in contents
+    large = tmp_path / "large.mid"
+    large.write_bytes(bytes(1001))
+    assert read_all(large, 1000) == ({}, {"large.mid": reason})
+    assert read_all(large, 1001) == ({"large.mid": bytes(1001)}, {})
 
 
-def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1000)
+def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path):
     path = zipped(tmp_path / "x.zip", {"a.mid": bytes(5000)})
     honest, lie = (5000).to_bytes(4, "little"), (10).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(honest, lie))
-    contents, reasons = read_all(path)
+    contents, reasons = read_all(path, 1000)
     assert contents == {}
     assert list(reasons) == ["x.zip/a.mid"]
 
@@ -137,7 +148,7 @@ def test_a_header_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
         info = tarfile.TarInfo("a.mid")
         info.pax_headers = {"comment": "x" * 100_000}
         archive.addfile(info)
-    contents, reasons = read_all(tmp_path / "x.tar.gz")
+    contents, reasons = read_all(tmp_path / "x.tar.gz", 10_000)
     assert contents == {}
     assert "damaged" in reasons["x.tar.gz"]
 
