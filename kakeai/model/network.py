@@ -44,8 +44,8 @@ class LstmCell(keras.layers.LSTMCell):
 
     def over_time(self, inputs: Tensor, precision: str = "") -> Tensor:
         """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
-        drive = product(inputs, self.kernel, precision) + self.bias
-        return recurrence.lstm(drive, self.recurrent_kernel, precision)
+        drive = product(inputs, self.kernel, precision)
+        return recurrence.lstm(drive, self.bias, self.recurrent_kernel, precision)
 
 
 class AttentionCell(keras.layers.Layer):

@@ -22,48 +22,55 @@ from kakeai.model.precision import product
 Tensor = Any
 
 
-def lstm(drive: Tensor, recurrent_kernel: Tensor, precision: str = "") -> Tensor:
+def lstm(drive: Tensor, bias: Tensor, recurrent_kernel: Tensor, precision: str = "") -> Tensor:
     """Run an LSTM.
 
     Args:
-        drive: float32 [time, batch, 4 units], what inputs and bias add to the gates (input, forget, new, output).
+        drive: float32 [time, batch, 4 units], what the inputs add to the gates (input, forget, new, output).
+        bias: float32 [4 units], added to the gates at each step; beforehand it would take a pass over all of memory.
         recurrent_kernel: float32 [units, 4 units].
         precision: Of products, see `kakeai.model.precision`.
 
     Returns:
         Its outputs, float32 [time, batch, units].
     """
-    run = tf.custom_gradient(lambda drive, kernel: _lstm(drive, kernel, precision))
-    return run(tf.convert_to_tensor(drive), tf.convert_to_tensor(recurrent_kernel))
+    run = tf.custom_gradient(lambda *arguments: _lstm(*arguments, precision))
+    return run(*map(tf.convert_to_tensor, (drive, bias, recurrent_kernel)))
 
 
-def _lstm(drive: Tensor, recurrent_kernel: Tensor, precision: str) -> tuple[Tensor, Callable]:
+def _lstm(drive: Tensor, bias: Tensor, recurrent_kernel: Tensor, precision: str) -> tuple[Tensor, Callable]:
     time, batch = tf.shape(drive)[0], tf.shape(drive)[1]
     units = recurrent_kernel.shape[0]
     zeros = tf.zeros([batch, units])
 
     def forward(t: Tensor, hidden: Tensor, carry: Tensor, *arrays: tf.TensorArray) -> tuple:
-        gates = _gates(drive[t] + product(hidden, recurrent_kernel, precision))
+        gates = _gates(drive[t] + product(hidden, recurrent_kernel, precision) + bias)
         hidden, carry = _lstm_step(gates, carry)
         return t + 1, hidden, carry, *_write(arrays, t, (hidden, carry, gates))
 
     *_, arrays = _loop(time, forward, (0, zeros, zeros, *_arrays(time, units, units, 4 * units)), 3)
     hiddens, carries, gates = (array.stack() for array in arrays)
 
-    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # Transposed once: within the loop, XLA would do it at every step.
         before, transposed = _shifted(carries), tf.transpose(recurrent_kernel)
 
-        def backward(i: Tensor, d_drive: Tensor, d_carry: Tensor, d_drives: tf.TensorArray) -> tuple:
+        def backward(
+            i: Tensor, d_drive: Tensor, d_carry: Tensor, now: Tensor, carry: Tensor, d_drives: tf.TensorArray
+        ) -> tuple:
             t = time - 1 - i
             d_hidden = upstream[t] + product(d_drive, transposed, precision)
-            d_drive, d_carry = _lstm_step_gradient(gates[t], carries[t], before[t], d_hidden, d_carry)
-            return i + 1, d_drive, d_carry, d_drives.write(t, d_drive)
+            d_drive, d_carry = _lstm_step_gradient(now, carry, before[t], d_hidden, d_carry)
+            earlier = tf.maximum(t - 1, 0)
+            return i + 1, d_drive, d_carry, gates[earlier], before[t], d_drives.write(t, d_drive)
 
-        start = (0, tf.zeros([batch, 4 * units]), zeros, *_arrays(time, 4 * units))
-        *_, arrays = _loop(time, backward, start, 3)
+        # A step's gates are fetched one step ahead: what XLA makes of fetching and splitting them at once has no
+        # vector instructions.
+        start = (0, tf.zeros([batch, 4 * units]), zeros, gates[-1], carries[-1], *_arrays(time, 4 * units))
+        *_, arrays = _loop(time, backward, start, 5)
         d_drives = arrays[0].stack()
-        return d_drives, _over_all_steps(_shifted(hiddens), d_drives, precision)
+        d_kernel = _over_all_steps(_shifted(hiddens), d_drives, precision)
+        return d_drives, tf.reduce_sum(d_drives, [0, 1]), d_kernel
 
     return hiddens, gradient
 

@@ -1,11 +1,13 @@
 """A training step is the same on several devices; at half the bits it is nearly so."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kakeai.errors import KakeaiError
 from kakeai.model.batches import pad
@@ -70,6 +72,16 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved(batch):
     trainer.train(batch)
     assert trainer.state["loss_scale/0"] == 2 * FIRST_SCALE
     assert trainer.state["loss_scale/1"] == 0
+
+
+def test_memory_that_a_step_gave_back_is_used_again():
+    def pages_from_the_system():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tf.fill([2**26], 1.0).numpy()[0]  # 256 MB, 65,536 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    pages_from_the_system()
+    assert pages_from_the_system() < 1000
 
 
 def test_what_there_is_not_is_refused():
