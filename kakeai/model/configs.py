@@ -100,6 +100,8 @@ class Config:
         max_note: One above the highest.
         transpose_to_key: Pitch class that melodies are transposed to (0 for C), None to leave them.
         steps_per_bar: Sixteenths of the bar that lookbacks count in, 16 for 4/4 as in all of Magenta's.
+        attention_around_all: Whether attention is around all layers together, as in Magenta's first models, and
+            not around the first alone. Such a model is read and played, and not trained.
         hparams: The hyperparameters.
     """
 
@@ -110,6 +112,7 @@ class Config:
     max_note: int = 84
     transpose_to_key: int | None = 0
     steps_per_bar: int = 16
+    attention_around_all: bool = False
     hparams: HParams = HParams()
 
 

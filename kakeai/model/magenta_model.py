@@ -16,6 +16,7 @@ from kakeai.model.encodings import encoding_of
 from kakeai.model.magenta_weights import (
     has_attention,
     input_size,
+    is_around_all,
     layer_sizes,
     load_magenta_weights,
     todays_names,
@@ -164,4 +165,5 @@ def _with_sizes(source: Path, weights: Mapping[str, np.ndarray], config: Config)
                 f"{source} has attention and does not tell how far back it looks; give --hparams attn_length=N"
             )
     sizes = layer_sizes(weights)
-    return replace(config, hparams=replace(config.hparams, rnn_layer_sizes=sizes, attn_length=attn_length))
+    hparams = replace(config.hparams, rnn_layer_sizes=sizes, attn_length=attn_length)
+    return replace(config, hparams=hparams, attention_around_all=is_around_all(weights))

@@ -9,6 +9,7 @@ Magenta 2.1.4: `magenta/models/shared/events_rnn_graph.py` and `magenta/contrib/
 # pyright: reportArgumentType=false
 # pyright: reportOptionalSubscript=false, reportOptionalOperand=false, reportGeneralTypeIssues=false
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,35 +50,45 @@ class LstmCell(keras.layers.LSTMCell):
 
 
 class AttentionCell(keras.layers.Layer):
-    """An LSTM cell that looks back on its own last outputs (Cheng et al. 2016, arXiv:1601.06733).
+    """An LSTM cell, or several on top of each other, that look back on their last outputs.
+
+    Cheng et al. 2016, arXiv:1601.06733.
 
     The window is a set under softmax, so its order does not matter; the projected keys of past outputs are kept
     beside them instead of being projected anew at every step.
 
     Args:
-        units: Units of the LSTM, also the size of the attention vectors.
-        input_size: Length of the input vector, also of what the LSTM is fed.
+        sizes: Units of each LSTM; those of the last are also the size of the attention vectors.
+        input_size: Length of the input vector, also of what the first LSTM is fed.
         attn_length: Outputs looked back on.
     """
 
-    def __init__(self, units: int, input_size: int, attn_length: int) -> None:
+    def __init__(self, sizes: Sequence[int], input_size: int, attn_length: int) -> None:
         """Create the parts; their weights come with `build`."""
         super().__init__(name="attention_cell")
-        self.units, self.input_size, self.attn_length = units, input_size, attn_length
-        self.lstm = LstmCell(units, input_size)
+        self.sizes, self.input_size, self.attn_length = tuple(sizes), input_size, attn_length
+        self.units = units = sizes[-1]
+        self.lstm = LstmCell(sizes[0], input_size)
+        self.above = [LstmCell(size, below) for below, size in itertools.pairwise(sizes)]
         self.input_projection = keras.layers.Dense(input_size, name="input_projection")
         self.query_projection = keras.layers.Dense(units, name="query_projection")
         self.output_projection = keras.layers.Dense(units, name="output_projection")
         window = (attn_length, units)
-        # h and c of the LSTM, the attention vector, past outputs and their keys
-        self.state_size = [units, units, units, window, window]
+        # h and c of each LSTM, the attention vector, past outputs and their keys
+        self.state_size = [*[size for size in sizes for _ in "hc"], units, window, window]
         self.output_size = units
+
+    @property
+    def lstms(self) -> list[LstmCell]:
+        """Those that attention is around, from the input upwards."""
+        return [self.lstm, *self.above]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights."""
-        self.lstm.build((None, self.input_size))
+        for lstm, size in zip(self.lstms, (self.input_size, *self.sizes), strict=False):
+            lstm.build((None, size))
         self.input_projection.build((None, self.input_size + self.units))
-        self.query_projection.build((None, 2 * self.units))
+        self.query_projection.build((None, 2 * sum(self.sizes)))
         self.output_projection.build((None, 2 * self.units))
         # Magenta keeps the key weights as a 1 x 1 convolution and initialises them as one.
         self.key_weights = self.add_weight(
@@ -96,20 +107,28 @@ class AttentionCell(keras.layers.Layer):
         self, inputs: Tensor, states: Sequence[Tensor], training: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
         """One step: inputs [batch, input_size] → output [batch, units] and the next states."""
-        hidden, carry, attention, values, keys = states
-        mixed = self.input_projection(ops.concatenate([inputs, attention], axis=-1))
-        lstm_output, (hidden, carry) = self.lstm(mixed, [hidden, carry])
-        query = self.query_projection(ops.concatenate([carry, hidden], axis=-1))
+        *lstm_states, attention, values, keys = states
+        outputs = self.input_projection(ops.concatenate([inputs, attention], axis=-1))
+        next_states: list[Tensor] = []
+        queries: list[Tensor] = []
+        for lstm, hidden, carry in zip(self.lstms, lstm_states[::2], lstm_states[1::2], strict=True):
+            outputs, (hidden, carry) = lstm(outputs, [hidden, carry])
+            next_states += [hidden, carry]
+            queries += [carry, hidden]
+        query = self.query_projection(ops.concatenate(queries, axis=-1))
         # keys [batch, window, units] + query [batch, 1, units] → scores [batch, window]
         scores = ops.sum(self.score_weights * ops.tanh(keys + query[:, None]), axis=-1)
         attention = ops.sum(ops.softmax(scores, axis=-1)[..., None] * values, axis=1)
-        output = self.output_projection(ops.concatenate([lstm_output, attention], axis=-1))
+        output = self.output_projection(ops.concatenate([outputs, attention], axis=-1))
         values = ops.concatenate([values[:, 1:], output[:, None]], axis=1)
         keys = ops.concatenate([keys[:, 1:], ops.matmul(output, self.key_weights)[:, None]], axis=1)
-        return output, [hidden, carry, attention, values, keys]
+        return output, [*next_states, attention, values, keys]
 
     def over_time(self, inputs: Tensor, precision: str = "") -> Tensor:
         """All steps: inputs [time, batch, input_size] → outputs [time, batch, units]."""
+        if self.above:  # which is not trained: Keras's own loop is fast enough
+            outputs = keras.layers.RNN(self, return_sequences=True)(ops.transpose(inputs, [1, 0, 2]))
+            return ops.transpose(outputs, [1, 0, 2])
         from_inputs, from_attention = ops.split(self.input_projection.kernel, [self.input_size], axis=0)
         projected = product(inputs, from_inputs, precision) + self.input_projection.bias
         drive = product(projected, self.lstm.kernel, precision) + self.lstm.bias
@@ -132,8 +151,9 @@ class AttentionCell(keras.layers.Layer):
 
     def get_initial_state(self, batch_size: Tensor) -> list[Tensor]:
         """Zeros: nothing was played."""
-        window = (batch_size, self.attn_length, self.units)
-        return [*[ops.zeros((batch_size, self.units))] * 3, ops.zeros(window), ops.zeros(window)]
+        return [
+            ops.zeros((batch_size, *((size,) if isinstance(size, int) else size))) for size in self.state_size
+        ]
 
 
 class MelodyRnn(keras.Model):
@@ -152,13 +172,18 @@ class MelodyRnn(keras.Model):
         self.config = config
         self.recurrent: list[keras.layers.RNN] = []
         size = encoding.input_size
-        for i, units in enumerate(hparams.rnn_layer_sizes):
-            attends = i == 0 and hparams.attn_length
-            cell = AttentionCell(units, size, hparams.attn_length) if attends else LstmCell(units, size)
+        sizes = hparams.rnn_layer_sizes
+        for layer_sizes in [sizes] if config.attention_around_all else [(units,) for units in sizes]:
+            attends = not self.recurrent and hparams.attn_length
+            cell = (
+                AttentionCell(layer_sizes, size, hparams.attn_length)
+                if attends
+                else LstmCell(layer_sizes[0], size)
+            )
             layer = keras.layers.RNN(cell, return_sequences=True)
             layer.build((None, None, size))
             self.recurrent.append(layer)
-            size = units
+            size = layer_sizes[-1]
         self.to_logits = keras.layers.Dense(encoding.num_classes, name="to_logits")
         self.to_logits.build((None, size))
         self.built = True
@@ -167,7 +192,15 @@ class MelodyRnn(keras.Model):
     def lstm_cells(self) -> list[LstmCell]:
         """The LSTM of each layer, without the attention around it."""
         cells = [layer.cell for layer in self.recurrent]
-        return [cell.lstm if isinstance(cell, AttentionCell) else cell for cell in cells]
+        return [
+            lstm for cell in cells for lstm in (cell.lstms if isinstance(cell, AttentionCell) else [cell])
+        ]
+
+    @property
+    def attention_cell(self) -> AttentionCell | None:
+        """The attention around the first layer or around all; None where there is none."""
+        cell = self.recurrent[0].cell
+        return cell if isinstance(cell, AttentionCell) else None
 
     def call(self, inputs: Tensor, kept: Sequence[Tensor] | None = None, precision: str = "") -> Tensor:
         """Return logits [batch, time, num_classes].

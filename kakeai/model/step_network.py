@@ -28,13 +28,13 @@ class AttentionState(NamedTuple):
     """What an LSTM with attention carries on.
 
     Attributes:
-        lstm: State of the LSTM within.
+        lstms: State of each LSTM within.
         attention: float32 [batch, units], what the last step saw of the outputs before it.
         outputs: float32 [batch, window, units], the last ones; that of step n lies at n modulo the window.
         keys: float32 [batch, window, units], what the attention compares them by.
     """
 
-    lstm: LstmState
+    lstms: tuple[LstmState, ...]
     attention: tf.Tensor
     outputs: tf.Tensor
     keys: tf.Tensor
@@ -113,7 +113,7 @@ class _Attention:
 
     def __init__(self, cell: AttentionCell, ones: tf.Tensor) -> None:
         self.units, self.window, self.ones = cell.units, cell.attn_length, ones
-        self.lstm = _Lstm(cell.lstm, ones)
+        self.lstms = [_Lstm(lstm, ones) for lstm in cell.lstms]
         self.input_weights = _with_bias(cell.input_projection)
         self.query_weights = _with_bias(cell.query_projection)
         self.output_weights = _with_bias(cell.output_projection)
@@ -122,24 +122,28 @@ class _Attention:
         self.ring_starts = self.window * tf.range(tf.shape(ones)[0])
 
     def begin(self) -> AttentionState:
-        lstm = self.lstm.begin()
+        lstms = tuple(lstm.begin() for lstm in self.lstms)
         ring = tf.zeros([tf.shape(self.ones)[0], self.window, self.units])
-        return AttentionState(lstm, lstm.hidden, ring, ring)
+        return AttentionState(lstms, lstms[-1].hidden, ring, ring)
 
     def step(
         self, inputs: tf.Tensor, position: tf.Tensor, state: AttentionState
     ) -> tuple[tf.Tensor, AttentionState]:
-        mixed = tf.matmul(tf.concat([inputs, state.attention, self.ones], axis=1), self.input_weights)
-        lstm_output, lstm = self.lstm.step(mixed, position, state.lstm)
-        query = tf.matmul(tf.concat([lstm.carry, lstm.hidden, self.ones], axis=1), self.query_weights)
+        outputs = tf.matmul(tf.concat([inputs, state.attention, self.ones], axis=1), self.input_weights)
+        lstms = []
+        for lstm, lstm_state in zip(self.lstms, state.lstms, strict=True):
+            outputs, lstm_state = lstm.step(outputs, position, lstm_state)
+            lstms.append(lstm_state)
+        carried = [part for lstm_state in lstms for part in lstm_state]
+        query = tf.matmul(tf.concat([*carried, self.ones], axis=1), self.query_weights)
         compared = tf.reshape(tf.tanh(state.keys + tf.expand_dims(query, 1)), [-1, self.units])
         scores = tf.reshape(tf.matmul(compared, self.score_weights), [-1, self.window])
         attention = _weighted_sum(_softmax(scores), state.outputs)
-        output = tf.matmul(tf.concat([lstm_output, attention, self.ones], axis=1), self.output_weights)
+        output = tf.matmul(tf.concat([outputs, attention, self.ones], axis=1), self.output_weights)
         place = self.ring_starts + tf.math.floormod(position, self.window)
-        outputs = self._put(state.outputs, place, output)
+        kept = self._put(state.outputs, place, output)
         keys = self._put(state.keys, place, tf.matmul(output, self.key_weights))
-        return output, AttentionState(lstm, attention, outputs, keys)
+        return output, AttentionState(tuple(lstms), attention, kept, keys)
 
     def _put(self, ring: tf.Tensor, place: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         # Adding what is missing can be done in place, while TensorScatterUpdate always copies the ring.

@@ -28,7 +28,7 @@ def read_start(place: str, config: str | None, hparams: str) -> "tuple[MelodyRnn
         hparams: Changes to the bundle's hyperparameters that are asked for, in Magenta's syntax.
 
     Raises:
-        KakeaiError: There is no such bundle, or what is asked for is of another architecture.
+        KakeaiError: There is no such bundle, one that is only played, or what is asked for is of another architecture.
     """
     from kakeai.model.bundle import read_bundle
 
@@ -37,6 +37,11 @@ def read_start(place: str, config: str | None, hparams: str) -> "tuple[MelodyRnn
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if config and config != model.config.name:
         raise KakeaiError(f"{place} holds a {model.config.name} model, not {config}; leave --config out")
+    if model.config.attention_around_all:
+        raise KakeaiError(
+            f"{place} has attention around all of its layers, as Magenta's first models had: it can be played, "
+            "but no training can begin with it"
+        )
     asked = model.config.hparams.parse(hparams)
     for name in ("rnn_layer_sizes", "attn_length"):
         own, other = getattr(model.config.hparams, name), getattr(asked, name)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from magenta.contrib import rnn as magenta_rnn
 from magenta.contrib.training import HParams as MagentaHParams
 from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_sequence_generator
 from magenta.models.shared import events_rnn_graph, sequence_generator_bundle
@@ -20,6 +21,8 @@ from kakeai.model.configs import config_named
 from kakeai.model.encodings import encoding_of
 from kakeai.model.keys import squash
 from kakeai.model.network import MelodyRnn
+from kakeai.model.step_network import StepNetwork
+from kakeai.model.warm_start import read_start
 
 MELODY = [60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2, 60, -2, 62, -2, 64, -2, -1, -2]
 MELODY += [71, -2, 72, -2, 60, -2, 62, -2, 64, -2, -1, -2, 65, -2, -2, -2, 67, 65, 64, -2]
@@ -83,6 +86,19 @@ def made_by_magenta(name, folder, **changes):
     return Bundle(sequence_generator_bundle.read_bundle_file(str(folder / "theirs.mag")), weights, expected)
 
 
+@pytest.fixture
+def around_all(tmp_path, monkeypatch):
+    """Attention around all layers, as in Magenta's first models: the same parts, put together otherwise."""
+
+    layers = events_rnn_graph.make_rnn_cell
+
+    def make_rnn_cell(rnn_layer_sizes, attn_length, **options):
+        return magenta_rnn.AttentionCellWrapper(layers(rnn_layer_sizes, **options), attn_length)
+
+    monkeypatch.setattr(events_rnn_graph, "make_rnn_cell", make_rnn_cell)
+    return made_by_magenta("attention_rnn", tmp_path, rnn_layer_sizes=[8, 6, 12], attn_length=7)
+
+
 def write(path, bundle, weights=None, generator_id=None, metagraph=None):
     """Write a bundle with other contents."""
     content = generator_pb2.GeneratorBundle.FromString(bundle.content.SerializeToString())
@@ -138,6 +154,19 @@ def our_probabilities(model):
     logits = np.array(model(encoding.inputs(encoding.histories(squashed))))[0].astype(np.float64)
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def step_by_step(model):
+    """As the servable computes them."""
+    encoding = encoding_of(model.config)
+    squashed, _ = squash(np.array([MELODY], np.int32), model.config)
+    inputs = encoding.inputs(encoding.histories(squashed))
+    network = StepNetwork(model, tf.constant(1))
+    state, probabilities = network.begin(), []
+    for position in range(len(MELODY)):
+        output, state = network.step(inputs[:, position], tf.constant([position]), state)
+        probabilities.append(tf.nn.softmax(network.logits(output)[0]).numpy())
+    return np.array(probabilities)
 
 
 def test_magenta_plays_our_bundle_with_our_probabilities(model, tmp_path):
@@ -196,6 +225,19 @@ def test_a_bundle_of_earlier_years_plays_like_todays(theirs, named, tmp_path):
     weights |= {"global_step": np.int64(20000), "beta1_power": np.float32(0.0)}
     ours = read_bundle(write(tmp_path / "older.mag", theirs, weights))
     np.testing.assert_allclose(our_probabilities(ours), theirs.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("named", [named_by_tensorflow_0, named_by_tensorflow_1_0, str])
+def test_a_bundle_with_attention_around_all_layers_plays_here(around_all, named, tmp_path):
+    weights = {named(name): weight for name, weight in around_all.weights.items()}
+    path = write(tmp_path / "first.mag", around_all, weights)
+    ours = read_bundle(path)
+    assert ours.config.hparams.rnn_layer_sizes == (8, 6, 12)
+    assert ours.config.hparams.attn_length == 7
+    np.testing.assert_allclose(our_probabilities(ours), around_all.probabilities, atol=1e-5)
+    np.testing.assert_allclose(step_by_step(ours), around_all.probabilities, atol=1e-5)
+    with pytest.raises(KakeaiError, match=r"first.mag has attention around all .* no training can begin"):
+        read_start(str(path), None, "")
 
 
 def test_what_no_weight_tells_is_told_beside_the_bundle_or_by_hand(tmp_path):

@@ -21,7 +21,7 @@ BATCH, TIME, INPUTS, UNITS, WINDOW = 4, 13, 7, 8, 5
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("kind", ["lstm", "attention"])
 def test_all_steps_at_once_equal_one_after_another(kind, compiled):
-    cell = LstmCell(UNITS, INPUTS) if kind == "lstm" else AttentionCell(UNITS, INPUTS, WINDOW)
+    cell = LstmCell(UNITS, INPUTS) if kind == "lstm" else AttentionCell([UNITS], INPUTS, WINDOW)
     step_by_step = keras.layers.RNN(cell, return_sequences=True)
     step_by_step.build((None, None, INPUTS))
     rng = np.random.default_rng(0)
