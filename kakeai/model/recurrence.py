@@ -66,7 +66,9 @@ def _lstm(drive: Tensor, bias: Tensor, recurrent_kernel: Tensor, precision: str)
 
         # A step's gates are fetched one step ahead: what XLA makes of fetching and splitting them at once has no
         # vector instructions.
-        start = (0, tf.zeros([batch, 4 * units]), zeros, gates[-1], carries[-1], *_arrays(time, 4 * units))
+        # Written over the drive, which is needed no more: an array of zeros would have to be filled first.
+        array = tf.TensorArray(tf.float32, time).unstack(drive)
+        start = (0, tf.zeros([batch, 4 * units]), zeros, gates[-1], carries[-1], array)
         *_, arrays = _loop(time, backward, start, 5)
         d_drives = arrays[0].stack()
         d_kernel = _over_all_steps(_shifted(hiddens), d_drives, precision)
