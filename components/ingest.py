@@ -79,10 +79,13 @@ def ingest(
         KakeaiError: No such corpus or one without music, no such shard, or a bucket that does not answer.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
-        manifest = Path(aside, "survey")
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
+        ReadingProcesses(num_processes or usable_processors()) as processes,
+    ):
+        manifest = Path(aside, "survey")  # made while the processes start
         survey(corpus, manifest, num_shards=num_shards, reuse=reuse, max_midi_bytes=max_midi_bytes)
-        return ingest_shard(manifest, output, shard, num_processes, reuse, on_progress)
+        return _read_shard(manifest, output, shard, processes, reuse, on_progress)
 
 
 def ingest_shard(
@@ -112,6 +115,18 @@ def ingest_shard(
         KakeaiError: No manifest, no such shard, a file that is not the one of the manifest, or a bucket that
             does not answer.
     """
+    with ReadingProcesses(num_processes or usable_processors()) as processes:
+        return _read_shard(manifest, output, shard, processes, reuse, on_progress)
+
+
+def _read_shard(
+    manifest: Path,
+    output: Path,
+    shard: int,
+    processes: ReadingProcesses,
+    reuse: str,
+    on_progress: Callable[[int, int], None],
+) -> IngestResult:
     surveyed = read_survey(manifest)
     if not 0 <= shard < surveyed.num_shards:
         raise KakeaiError(f"shard {shard} of {surveyed.num_shards} does not exist; shards count from 0")
@@ -123,7 +138,6 @@ def ingest_shard(
     total = surveyed.shard_files[shard]
     with (
         whole_folder(output) as folder,
-        ReadingProcesses(corpus.name, num_processes or usable_processors()) as processes,
         open_packs(reuse, corpus.name) as packs,
         new_pack(reuse, corpus.name) as pack,
     ):
@@ -133,7 +147,11 @@ def ingest_shard(
             files = heapq.merge(reused, files, key=lambda file: file.row.position)
         result = IngestResult()
         sequences = _write_down(
-            processes.read(_batches(files)), folder, result, pack, lambda done: on_progress(done, total)
+            processes.read(_batches(files), corpus.name),
+            folder,
+            result,
+            pack,
+            lambda done: on_progress(done, total),
         )
         write_records(folder / f"note_sequences-{shard:05d}-of-{surveyed.num_shards:05d}.tfrecord", sequences)
         info = {**asdict(result), "shard": shard, "num_shards": surveyed.num_shards}

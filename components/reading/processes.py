@@ -1,31 +1,35 @@
 """Processes that read files, so that every core reads and a file that kills its reader kills nothing else.
 
-Each is a bare interpreter at the other end of a socket. It ends when the socket does, when a batch takes too
-long, and when it would need too much memory; whoever waits for it then sees the socket closed.
+Each is a bare interpreter at the other end of a socket (`components.reading.reader`). It ends when the socket does,
+when a batch takes too long, and when it would need too much memory; whoever waits for it then sees the socket closed.
 """
 
 import os
-import resource
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
-from components.reading.formats import FileReading, FileToRead, read_files
+from components.reading.formats import FileReading, FileToRead
+from components.reading.reader import OUT_OF_MEMORY
 from kakeai.errors import KakeaiError
 
 SECONDS_PER_BATCH = 60  # for a single file, too, before its reader is ended
 MEMORY_BYTES = 2 * 2**30  # of data that a reader may hold
 BATCHES_AHEAD = 2  # read or being read for each process, before the first of them is asked for
-_OUT_OF_MEMORY = 3  # exit status
 _SECONDS_TO_EXIT = 10
+_PACKAGES = str(Path(__file__).parents[2])  # where the packages lie that a reader imports from this project
+# glibc: keep the memory of one batch's arrays for the next one's; to be given new memory costs a fifth of the reading.
+_MEMORY_SETTINGS = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**27)}
 
 _Note = TypeVar("_Note")
 
@@ -35,13 +39,11 @@ class ReadingProcesses:
 
     def __init__(
         self,
-        collection: str,
         num_processes: int,
         seconds_per_batch: int = SECONDS_PER_BATCH,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        """Start no process yet: one is started when a batch comes and all others are busy."""
-        self._collection = collection
+        """Start no process yet."""
         self._num_processes = num_processes
         self._limits = _Limits(seconds_per_batch, memory_bytes)
         self._threads = ThreadPoolExecutor(num_processes)  # each waits for a process of its own
@@ -51,7 +53,8 @@ class ReadingProcesses:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
-        """Open the context."""
+        """Start the processes; another one is started where one has ended over a file."""
+        self._idle = [self._start() for _ in range(self._num_processes)]
         return self
 
     def __exit__(
@@ -67,15 +70,15 @@ class ReadingProcesses:
             process.close()
 
     def read(
-        self, batches: Iterable[tuple[Sequence[FileToRead], _Note]]
+        self, batches: Iterable[tuple[Sequence[FileToRead], _Note]], collection: str
     ) -> Iterator[tuple[list[FileReading], _Note]]:
-        """Read batches of files, each with a note for the caller; they come back in the order they went.
+        """Read batches of files of a collection, each with a note for the caller; they come back in the order they went.
 
         A file that kills its reader comes back with a complaint. Batches are taken as there is room for them.
         """
         waiting = deque()
         for files, note in batches:
-            waiting.append((self._threads.submit(self._read, files), note))
+            waiting.append((self._threads.submit(self._read, files, collection), note))
             if len(waiting) > BATCHES_AHEAD * self._num_processes:
                 reading, note = waiting.popleft()
                 yield reading.result(), note
@@ -83,12 +86,14 @@ class ReadingProcesses:
             reading, note = waiting.popleft()
             yield reading.result(), note
 
-    def _read(self, files: Sequence[FileToRead], *, again: bool = False) -> list[FileReading]:
+    def _read(
+        self, files: Sequence[FileToRead], collection: str, *, again: bool = False
+    ) -> list[FileReading]:
         if not files:
             return []
         with self._lock:
             process = self._idle.pop() if self._idle else self._start()
-        readings = process.read(files, self._collection)
+        readings = process.read(files, collection)
         if readings is not None:
             with self._lock:
                 self._idle.append(process)
@@ -97,7 +102,9 @@ class ReadingProcesses:
         if len(files) == 1 and again:
             return [FileReading([], [f"reading it failed: {how}"], lasting=False)]
         middle = len(files) // 2  # the file at fault is found by halves
-        return self._read(files[:middle], again=True) + self._read(files[middle:], again=True)
+        return self._read(files[:middle], collection, again=True) + self._read(
+            files[middle:], collection, again=True
+        )
 
     def _start(self) -> "_Process":
         if not self._is_open:
@@ -120,23 +127,38 @@ class _Process:
     def __init__(self, limits: _Limits) -> None:
         """Start it."""
         self._limits = limits
-        self._connection, theirs = Pipe()
-        with theirs:
-            arguments = map(str, (theirs.fileno(), *limits))
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._stream = ours.makefile("rwb")
+            # Where packages lie is known, so the start without `site` saves a third of it.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "components.reading.processes", *arguments],
+                [
+                    sys.executable,
+                    "-S",
+                    "-P",
+                    "-m",
+                    "components.reading.reader",
+                    str(theirs.fileno()),
+                    *map(str, limits),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    **_MEMORY_SETTINGS,
+                    "PYTHONPATH": os.pathsep.join([_PACKAGES, *sys.path]),
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
                 process_group=0,  # Ctrl-C reaches this process alone, which then ends the others
             )
 
     def read(self, files: Sequence[FileToRead], collection: str) -> list[FileReading] | None:
         """Read files; None if the process died over them."""
         try:
-            self._connection.send((files, collection))
-            return self._connection.recv()
-        except (EOFError, OSError):
+            pickle.dump((files, collection), self._stream)
+            self._stream.flush()
+            return pickle.load(self._stream)
+        except (EOFError, OSError, pickle.UnpicklingError):
             return None
 
     def how_it_ended(self) -> str:
@@ -148,7 +170,7 @@ class _Process:
             status = self._process.wait()
         if status == -signal.SIGALRM:
             return f"it takes more than {self._limits.seconds_per_batch} s"
-        if status == _OUT_OF_MEMORY:
+        if status == OUT_OF_MEMORY:
             return f"it takes more than {self._limits.memory_bytes >> 20} MiB of memory"
         return f"the process that read it ended ({signal.Signals(-status).name if status < 0 else status})"
 
@@ -159,28 +181,5 @@ class _Process:
     def close(self) -> None:
         """Wait for its end, when nobody reads any more."""
         self._process.wait()
-        self._connection.close()
-
-
-def main() -> None:
-    """Read what comes, until nothing more does."""
-    connection_number, seconds_per_batch, memory_bytes = map(int, sys.argv[1:])
-    connection = Connection(connection_number)
-    os.dup2(2, 1)  # whatever a parser prints is no business of the command's output
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes if most < 0 else min(memory_bytes, most), most))
-    try:
-        while True:
-            files, collection = connection.recv()
-            signal.alarm(seconds_per_batch)  # ends this process
-            readings = read_files(files, collection)
-            signal.alarm(0)
-            connection.send(readings)
-    except (EOFError, BrokenPipeError):  # nobody is there any more
-        return
-    except MemoryError:
-        sys.exit(_OUT_OF_MEMORY)
-
-
-if __name__ == "__main__":
-    main()
+        with suppress(OSError):  # what it was not sent any more
+            self._stream.close()

@@ -79,38 +79,60 @@ def _names(name: str, filename: str, collection: str) -> bytes:
 def _messages(field: tuple[int, dict[str, int]], parts: Sequence[np.ndarray]) -> list[bytes]:
     """Serialize the rows of each part as a repeated field of messages."""
     number, columns = field
-    rows = np.concatenate(parts, dtype=parts[0].dtype)  # without it NumPy promotes field by field
-    blocks = [_block(rows[name], number) for name, number in columns.items() if rows[name].any()]
-    stops = np.cumsum([_MESSAGE_HEAD, *(slots.shape[1] for slots, _ in blocks)])
-    slots = np.empty((len(rows), stops[-1]), np.uint8)
-    used = np.ones(slots.shape, np.bool_)
-    for (first, stop), (block_slots, block_used) in zip(itertools.pairwise(stops), blocks, strict=True):
-        slots[:, first:stop], used[:, first:stop] = block_slots, block_used
-    sizes = np.count_nonzero(used, axis=1)
-    slots[:, 0] = number << 3 | _BYTES
-    slots[:, 1] = sizes - _MESSAGE_HEAD
-    content = slots[used].tobytes()
-    ends = np.append(0, np.cumsum(sizes))[np.cumsum([0, *map(len, parts)])].tolist()
+    rows = np.frombuffer(b"".join(parts), parts[0].dtype)  # np.concatenate would go field by field
+    columns = {name: tag for name, tag in columns.items() if rows[name].any()}
+    widths = [1 + _max_bytes(rows[name]) for name in columns]
+    message = _Slots(len(rows), _MESSAGE_HEAD + sum(widths))
+    at = _MESSAGE_HEAD
+    for (name, tag), width in zip(columns.items(), widths, strict=True):
+        message.fill(at, width, tag, rows[name])
+        at += width
+    message.bytes[:, 0] = number << 3 | _BYTES
+    message.bytes[:, 1] = message.sizes - _MESSAGE_HEAD
+    content = message.bytes[message.used].tobytes()
+    ends = np.append(0, np.cumsum(message.sizes))[np.cumsum([0, *map(len, parts)])].tolist()
     return [content[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _block(values: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tags and values of a field, [rows, slots], and which of the slots are used."""
-    if values.dtype.kind == "f":
-        slots = np.empty((len(values), 1 + 8), np.uint8)
-        slots[:, 0] = number << 3 | _DOUBLE
-        slots[:, 1:] = values.astype("<f8").view(np.uint8).reshape(-1, 8)
-        return slots, (values != 0)[:, None]
-    values = values.astype(np.uint32)
-    num_bytes = -(-int(values.max()).bit_length() // 7)
-    slots = np.empty((len(values), 1 + num_bytes), np.uint8)
-    used = np.empty(slots.shape, np.bool_)
-    slots[:, 0], used[:, 0] = number << 3 | _VARINT, values > 0
-    for index in range(num_bytes):
-        slots[:, 1 + index] = values & 0x7F | (values > 0x7F) << 7
-        used[:, 1 + index] = values > 0
-        values = values >> 7
-    return slots, used
+class _Slots:
+    """A row of bytes for each message.
+
+    Attributes:
+        bytes: uint8 [rows, slots].
+        used: bool [rows, slots], which of them the message has.
+        sizes: int64 [rows], how many these are.
+    """
+
+    def __init__(self, num_rows: int, num_slots: int) -> None:
+        """Take all slots for used until `fill` knows better."""
+        self.bytes = np.empty((num_rows, num_slots), np.uint8)
+        self.used = np.ones(self.bytes.shape, np.bool_)
+        self.sizes = np.full(num_rows, num_slots)
+
+    def fill(self, at: int, width: int, number: int, values: np.ndarray) -> None:
+        """Write the tags and values of a field into `width` slots from `at` on."""
+        if values.dtype.kind == "f":
+            self.bytes[:, at] = number << 3 | _DOUBLE
+            self.bytes[:, at + 1 : at + width].view("<f8")[:, 0] = values
+            self._leave_out(values == 0, at, width)
+            return
+        self.bytes[:, at] = number << 3 | _VARINT
+        self._leave_out(values == 0, at, 1)
+        values = values.astype(np.uint32)
+        for slot in range(at + 1, at + width):
+            self.bytes[:, slot] = values & 0x7F | (values > 0x7F) << 7
+            self._leave_out(values == 0, slot, 1)
+            values >>= 7
+
+    def _leave_out(self, absent: np.ndarray, at: int, width: int) -> None:
+        rows = np.flatnonzero(absent)
+        self.used[rows, at : at + width] = False
+        self.sizes[rows] -= width
+
+
+def _max_bytes(values: np.ndarray) -> int:
+    """How many bytes the longest of these numbers takes."""
+    return 8 if values.dtype.kind == "f" else -(-int(values.max()).bit_length() // 7)
 
 
 def _varint(value: int) -> bytes:

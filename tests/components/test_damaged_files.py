@@ -167,8 +167,8 @@ def readings():
         name: (f"{name}.mid", data) for name, (data, _) in {**REJECTED, **REPAIRED, **HOSTILE}.items()
     }
     files = {**midi_files, **{name: (name, data) for name, (data, _) in OTHERS.items()}}
-    with ReadingProcesses("damaged", 1, memory_bytes=MEMORY_BYTES) as processes:
-        batches = processes.read(([FileToRead(*file)], name) for name, file in files.items())
+    with ReadingProcesses(1, memory_bytes=MEMORY_BYTES) as processes:
+        batches = processes.read((([FileToRead(*file)], name) for name, file in files.items()), "damaged")
         return {name: reading for (reading,), name in batches}
 
 

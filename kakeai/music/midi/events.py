@@ -1,10 +1,11 @@
 """The bytes of many MIDI files → columns of events, without a step of Python for each byte.
 
 For every byte of the files at once NumPy computes where an event that began there would end; a short loop then
-hops from event to event. What an event's size depends on beside its own bytes is running status: whether the
-last status had one or two data bytes. So there are two nodes for each byte, one for either case.
+hops from event to event, in all tracks at once. What an event's size depends on beside its own bytes is running
+status: whether the last status had one or two data bytes. So there are two nodes for each byte, one for either case.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,10 +24,12 @@ from kakeai.music.midi.format import (
 MAX_DELTA_BYTES = 4  # as the format has it; mido reads more
 _PADDING = bytes(16)  # so that what follows the last event can be looked at
 _NOWHERE = 2**30  # behind all nodes: what begins there is no plain event
+_HOPS = 32  # of a track between two looks at whether it has ended
+_FEW_TRACKS = 8  # that Python hops through sooner than NumPy
 
 # By status byte, and for each case of running status: twice the bytes of the event without its payload, plus
 # the case of running status after it.
-_STEP = np.full((2, 256), _NOWHERE, np.int32)
+_STEP = np.full((2, 256), _NOWHERE, np.int64)
 for _case in (0, 1):
     _STEP[_case, :0x80] = 2 * (1 + _case) + _case  # no status byte: data
     _STEP[_case, [SYSEX, SYSEX_GOES_ON]] = 2 * 2 + _case
@@ -84,7 +87,7 @@ def find_events(contents: Sequence[bytes], tracks: Sequence[TrackBytes]) -> Even
     begin, end = begin + offsets[file], end + offsets[file]
 
     delta_bytes = _delta_bytes(content)
-    starts, odd = _hop(_next_nodes(content, delta_bytes), begin.tolist(), end.tolist())
+    starts, odd = _hop(_next_nodes(content, delta_bytes), begin, end)
     counts = np.diff(np.searchsorted(starts, np.append(begin, len(content))))
     track = np.repeat(np.arange(len(tracks)), counts)
     first = np.cumsum(counts) - counts  # number of each track's first event
@@ -131,20 +134,19 @@ def _delta_bytes(content: np.ndarray) -> np.ndarray:
 
 def _next_nodes(content: np.ndarray, delta_bytes: np.ndarray) -> np.ndarray:
     """For each byte and case of running status (number: twice the byte plus the case), the next event's."""
-    at = np.arange(len(content), dtype=np.int32) + delta_bytes
-    at[delta_bytes > MAX_DELTA_BYTES] = 0
+    at = np.arange(len(content)) + delta_bytes
     np.minimum(at, len(content) - 1, out=at)
     status = content[at]
-    nodes = np.empty((len(content), 2), np.int32)
-    nodes[:, 0] = _STEP[0][status]
-    nodes[:, 1] = _STEP[1][status]
-    nodes += (2 * at)[:, None]
+    twice = 2 * at
+    nodes = np.empty((len(content), 2), np.int64)
+    np.add(_STEP[0][status], twice, out=nodes[:, 0])
+    np.add(_STEP[1][status], twice, out=nodes[:, 1])
     for first_byte, has_payload in (
         (2, np.flatnonzero(status == META)),
         (1, np.flatnonzero((status == SYSEX) | (status == SYSEX_GOES_ON))),
     ):
         length = np.minimum(at[has_payload] + first_byte, len(content) - 2)
-        size = content[length].astype(np.int32)
+        size = content[length].astype(np.int64)
         longer = size >= 0x80
         size[longer] = ((size[longer] & 0x7F) << 7) + content[length[longer] + 1] + 1
         size[longer & (content[length + 1] >= 0x80)] = _NOWHERE // 2
@@ -153,19 +155,35 @@ def _next_nodes(content: np.ndarray, delta_bytes: np.ndarray) -> np.ndarray:
     return nodes.ravel()
 
 
-def _hop(next_nodes: np.ndarray, begin: list[int], end: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def _hop(next_nodes: np.ndarray, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the events of all tracks begin, and the numbers of the tracks that do not end between two."""
-    following = next_nodes.data
-    visited = bytearray(len(next_nodes))
-    odd = []
-    for number, (first, stop) in enumerate(zip(begin, end, strict=True)):
-        node, behind = 2 * first, 2 * stop
-        while node < behind:
-            visited[node] = 1
-            node = following[node]
-        if node >> 1 != stop:
-            odd.append(number)
-    return np.flatnonzero(np.frombuffer(visited, np.bool_)) >> 1, np.array(odd, np.int64)
+    visited = np.zeros(len(next_nodes), np.bool_)
+    last = np.empty_like(end)  # the node where each track is left
+    number, node, behind = np.arange(len(begin)), 2 * begin, 2 * end
+    while len(number) > _FEW_TRACKS:
+        hops = np.empty((_HOPS + 1, len(number)), np.int64)
+        hops[0] = node
+        for hop, following in itertools.pairwise(hops):
+            next_nodes.take(hop, out=following, mode="clip")
+        inside = hops < behind
+        visited[hops[inside]] = True
+        goes_on = inside[-1]
+        ended = np.flatnonzero(~goes_on)
+        last[number[ended]] = hops[np.count_nonzero(inside[:, ended], axis=0), ended]
+        number, node, behind = number[goes_on], next_nodes[hops[-1, goes_on]], behind[goes_on]
+    last[number] = [
+        _hop_through(next_nodes.data, visited.data, first, stop)
+        for first, stop in zip(node.tolist(), behind.tolist(), strict=True)
+    ]
+    return np.flatnonzero(visited) >> 1, np.flatnonzero(last >> 1 != end)
+
+
+def _hop_through(next_nodes: memoryview, visited: memoryview, node: int, behind: int) -> int:
+    """Mark the nodes of a single track from `node` on; returns the first one that does not lie before `behind`."""
+    while node < behind:
+        visited[node] = True
+        node = next_nodes[node]
+    return node
 
 
 def _deltas(content: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

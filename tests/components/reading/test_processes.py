@@ -31,7 +31,7 @@ def readers():
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended meanwhile
             continue
-        if parent == os.getpid() and b"components.reading.processes" in command:
+        if parent == os.getpid() and b"components.reading.reader" in command:
             found.append(int(status.parent.name))
     return found
 
@@ -42,8 +42,8 @@ def batches_of(size):
 
 @pytest.mark.parametrize("num_processes", [1, 3])
 def test_batches_come_back_in_order(num_processes):
-    with ReadingProcesses("c", num_processes) as processes:
-        read = list(processes.read(batches_of(7)))
+    with ReadingProcesses(num_processes) as processes:
+        read = list(processes.read(batches_of(7), "c"))
     assert [first for _, first in read] == [0, 7, 14, 21, 28, 35]
     assert [reading for readings, _ in read for reading in readings] == EXPECTED
     assert readers() == []
@@ -51,8 +51,8 @@ def test_batches_come_back_in_order(num_processes):
 
 def test_few_batches_are_taken_before_the_first_is_asked_for():
     taken = []
-    with ReadingProcesses("c", 2) as processes:
-        read = processes.read(taken.append(batch) or batch for batch in batches_of(1))
+    with ReadingProcesses(2) as processes:
+        read = processes.read((taken.append(batch) or batch for batch in batches_of(1)), "c")
         next(read)
         assert len(taken) == BATCHES_AHEAD * 2 + 1
         assert len(readers()) <= 2
@@ -65,8 +65,8 @@ def test_a_killed_process_loses_no_file():
                 os.kill(process, signal.SIGKILL)
             yield batch
 
-    with ReadingProcesses("c", 2) as processes:
-        read = [reading for readings, _ in processes.read(killing()) for reading in readings]
+    with ReadingProcesses(2) as processes:
+        read = [reading for readings, _ in processes.read(killing(), "c") for reading in readings]
     assert read == EXPECTED
 
 
@@ -75,20 +75,20 @@ def test_a_file_that_takes_too_long_or_too_much_is_rejected_alone():
         "big.mid", write_midi([Track("", make_notes([(60, 90, 0.0, 1.0)]))]) + bytes(100 * 2**20)
     )
     slow_batch = [FILES[0], SLOW]
-    with ReadingProcesses("c", 1, seconds_per_batch=1) as processes:
-        ((readings, _),) = processes.read([(slow_batch, None)])
+    with ReadingProcesses(1, seconds_per_batch=1) as processes:
+        ((readings, _),) = processes.read([(slow_batch, None)], "c")
     assert readings[0] == EXPECTED[0]
     assert readings[1].complaints == ["reading it failed: it takes more than 1 s"]
-    with ReadingProcesses("c", 1, memory_bytes=100 * 2**20) as processes:
-        ((readings, _),) = processes.read([([FILES[0], big, FILES[1]], None)])
+    with ReadingProcesses(1, memory_bytes=100 * 2**20) as processes:
+        ((readings, _),) = processes.read([([FILES[0], big, FILES[1]], None)], "c")
     assert [readings[0], readings[2]] == EXPECTED[:2]
     assert readings[1].complaints == ["reading it failed: it takes more than 100 MiB of memory"]
 
 
 def test_an_error_in_the_caller_ends_the_processes():
     def read_until_an_error():
-        with ReadingProcesses("c", 2) as processes:
-            next(processes.read(batches_of(1)))
+        with ReadingProcesses(2) as processes:
+            next(processes.read(batches_of(1), "c"))
             assert readers()
             raise RuntimeError
 
