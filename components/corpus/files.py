@@ -68,8 +68,8 @@ class Corpus:
             KakeaiError: There is no such place.
         """
         if isinstance(self._root, Path):
-            names = [name for name in _walk(self._root) if is_music(name)]
-            found = [CorpusFile(name) for name in sorted(names)]
+            names = [self.name] if self._is_file else _walk(str(self._root))
+            found = [CorpusFile(name) for name in sorted(filter(is_music, names))]
             exists = self._root.exists()
         else:
             found, exists = [], False
@@ -94,20 +94,12 @@ class Corpus:
             UnreadableError: It cannot be read, or is too large.
             KakeaiError: It is no longer there as it was listed, or the bucket fails.
         """
-        with self._as_listed(path):
+        try:
             if not isinstance(self._root, Path):
                 return read_object(_object_at(path, self._root), generation)
-            try:
-                with open(self._local(path), "rb") as file:
-                    size = os.fstat(file.fileno()).st_size
-                    if reason := self.too_large(path, size):
-                        raise UnreadableError(reason, size)
-                    return file.read()
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                size = os.stat(self._local(path)).st_size
-                raise UnreadableError(f"it cannot be read: {error.strerror}", size) from None
+            return self._read_local(path)
+        except FileNotFoundError:
+            raise self._changed(path) from None
 
     def members(self, path: str, generation: int = 0) -> Iterator[Member]:
         """Yield the music in an archive; one in a bucket is brought here for that time.
@@ -126,7 +118,7 @@ class Corpus:
     @contextmanager
     def _open(self, path: str, generation: int) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryDirectory(prefix="kakeai-") as folder, ExitStack() as opened:
-            with self._as_listed(path):
+            try:
                 if isinstance(self._root, Path):
                     here = Path(self._local(path))
                 else:
@@ -138,20 +130,33 @@ class Corpus:
                     raise
                 except OSError as error:
                     raise UnreadableError(f"it cannot be read: {error.strerror}", 0) from None
+            except FileNotFoundError:
+                raise self._changed(path) from None
             yield file
+
+    def _read_local(self, path: str) -> bytes:
+        try:
+            with open(
+                self._local(path), "rb", buffering=0
+            ) as file:  # at once, which a buffer would only slow down
+                size = os.fstat(file.fileno()).st_size
+                if reason := self.too_large(path, size):
+                    raise UnreadableError(reason, size)
+                return file.read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            size = os.stat(self._local(path)).st_size
+            raise UnreadableError(f"it cannot be read: {error.strerror}", size) from None
 
     def _local(self, path: str) -> str:
         root = str(self._root)
         return root if self._is_file and path == self.name else os.path.join(root, path)
 
-    @contextmanager
-    def _as_listed(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:
-            raise KakeaiError(
-                f"{self._address}: {path} was changed or deleted while the corpus was read; run it again"
-            ) from None
+    def _changed(self, path: str) -> KakeaiError:
+        return KakeaiError(
+            f"{self._address}: {path} was changed or deleted while the corpus was read; run it again"
+        )
 
 
 def as_text(path: str) -> str:
@@ -170,12 +175,17 @@ def _object_at(path: str, corpus: "GSPath") -> "GSPath":
     return corpus if path == corpus.name else corpus / path
 
 
-def _walk(root: Path) -> Iterator[str]:
+def _walk(root: str) -> Iterator[str]:
     """Yield the files under a folder by their paths in it; links to files count, links to folders do not."""
-    if root.is_file():
-        yield root.name
-    for folder, _, names in os.walk(root):
-        inside = folder[len(str(root)) :].lstrip("/")
-        for name in names:
-            if os.path.isfile(os.path.join(folder, name)):
-                yield f"{inside}/{name}" if inside else name
+    folders = [(root, "")]
+    while folders:
+        folder, inside = folders.pop()
+        try:
+            entries = [*os.scandir(folder)]
+        except OSError:  # one that may not be read
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((entry.path, f"{inside}{entry.name}/"))
+            elif entry.is_file():
+                yield inside + entry.name

@@ -72,7 +72,7 @@ class ReadingProcesses:
     def read(
         self, batches: Iterable[tuple[Sequence[FileToRead], _Note]], collection: str
     ) -> Iterator[tuple[list[FileReading], _Note]]:
-        """Read batches of files of a collection, each with a note for the caller; they come back in the order they went.
+        """Read batches of a collection's files, each with a note for the caller; they come back in the order they went.
 
         A file that kills its reader comes back with a complaint. Batches are taken as there is room for them.
         """
