@@ -63,6 +63,7 @@ class ManifestRow(NamedTuple):
 
 _ALWAYS = {"file", "bytes", "md5"}
 _encoded = json.JSONEncoder(separators=(",", ":")).encode
+_decoded = json.JSONDecoder().decode
 _GZIP_LEVEL = 1  # checksums do not compress, whatever the level
 
 
@@ -85,9 +86,19 @@ def read_manifest(path: "Path | GSPath") -> Iterator[ManifestRow]:
     try:
         with bucket_errors(path), path.open("rb") as file, gzip.open(file, "rt", encoding="ascii") as lines:  # type: ignore[arg-type]
             for line in lines:
-                yield ManifestRow(**json.loads(line))
+                yield row_in(line)
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         raise KakeaiError(f"the manifest {path} cannot be read: {error}") from None
+
+
+def row_in(line: str) -> ManifestRow:
+    """Return the row that `ManifestRow.as_line` wrote.
+
+    Raises:
+        ValueError: The line is damaged.
+        TypeError: It has other fields.
+    """
+    return ManifestRow(**_decoded(line))
 
 
 def fingerprint(contents: Iterable[bytes]) -> str:

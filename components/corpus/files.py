@@ -136,9 +136,7 @@ class Corpus:
 
     def _read_local(self, path: str) -> bytes:
         try:
-            with open(
-                self._local(path), "rb", buffering=0
-            ) as file:  # at once, which a buffer would only slow down
+            with open(self._local(path), "rb", buffering=0) as file:  # read in one go
                 size = os.fstat(file.fileno()).st_size
                 if reason := self.too_large(path, size):
                     raise UnreadableError(reason, size)

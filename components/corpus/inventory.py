@@ -1,12 +1,11 @@
 """The rows of a corpus while it is surveyed: kept in a file, since a corpus may have hundreds of thousands."""
 
-import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from components.corpus.shards import divide, seconds_to_fetch, seconds_to_read
-from kakeai.manifest import ManifestRow
+from kakeai.manifest import ManifestRow, row_in
 
 
 class Inventory:
@@ -79,13 +78,9 @@ class Inventory:
         with self._spool.open() as lines:
             for line, shard in zip(lines, shards, strict=True):
                 yield (
-                    _row_in(line)._replace(shard=shard).as_line() if shard else line
+                    row_in(line)._replace(shard=shard).as_line() if shard else line
                 )  # 0 is left out of a line
 
     def _rows(self) -> Iterator[ManifestRow]:
         with self._spool.open() as lines:
-            yield from map(_row_in, lines)
-
-
-def _row_in(line: str) -> ManifestRow:
-    return ManifestRow(**json.loads(line))
+            yield from map(row_in, lines)

@@ -3,7 +3,6 @@
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +55,7 @@ class Ingested:
                 yield file
                 continue
             reason = f"{first} has the same content"
-            yield IngestedFile(replace(file.row, verdict=DUPLICATE, reason=reason, sequences=0), [])
+            yield IngestedFile(file.row._replace(verdict=DUPLICATE, reason=reason, sequences=0), [])
 
 
 def _read_info(folder: Path) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 LEDGER = "ledger.jsonl"
 
@@ -14,8 +14,7 @@ REJECTED = "rejected"
 DUPLICATE = "duplicate"  # an earlier file has the same content
 
 
-@dataclass(frozen=True)
-class FileRow:
+class FileRow(NamedTuple):
     """One file.
 
     Attributes:
@@ -38,7 +37,7 @@ class FileRow:
 
     def as_line(self) -> str:
         """Return the row as a line of `ledger.jsonl`."""
-        return _encoded(vars(self)) + "\n"
+        return _encoded(self._asdict()) + "\n"
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode

@@ -79,7 +79,8 @@ def _names(name: str, filename: str, collection: str) -> bytes:
 def _messages(field: tuple[int, dict[str, int]], parts: Sequence[np.ndarray]) -> list[bytes]:
     """Serialize the rows of each part as a repeated field of messages."""
     number, columns = field
-    rows = np.frombuffer(b"".join(parts), parts[0].dtype)  # np.concatenate would go field by field
+    # As bytes: rows of several fields would be put together field by field.
+    rows = np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype)
     columns = {name: tag for name, tag in columns.items() if rows[name].any()}
     widths = [1 + _max_bytes(rows[name]) for name in columns]
     message = _Slots(len(rows), _MESSAGE_HEAD + sum(widths))
