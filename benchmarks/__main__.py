@@ -32,9 +32,10 @@ NOTES = {
     "datasets": "Convert takes one core for so few melodies. What encoding once adds is TensorFlow's work on one batch "
     "after another; for attention_rnn most of the time.",
     "training": "The first steps, which compile one program for each width of a batch, are not counted. Where "
-    "basic_rnn's time goes, by perf: 42 % matrix products and their packing, 42 % the gates, their gradients and "
-    "dropout, 5 % copies, 5 % random numbers, both cores 98 % busy. A step comes to 118 GFLOP/s; products "
-    "of 32 rows by 128 units alone reach 200 on these two cores.",
+    "basic_rnn's time goes, by perf: 64 % matrix products and their packing, 19 % the gates, their gradients, dropout "
+    "and the loss, 5 % copies, 4 % random numbers, 0.2 % the system, both cores 98 % busy. A step comes to 66 GFLOP/s; "
+    "products of 32 rows by 128 units alone reach 104 on these two cores. The cores were slower that day than on 24 "
+    "November, when such products reached 200.",
     "answers": "Magenta at its best: a graph for a batch of one for the single answer and for its generator, which "
     "plays one melody after another. Its graph for 64 has to be fed by hand, past the generator. Kakeai plays 64 as "
     "two batches of 32 side by side. A step is some 200 small operations; for one answer their dispatch is most of "

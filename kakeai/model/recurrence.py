@@ -64,10 +64,10 @@ def _lstm(drive: Tensor, bias: Tensor, recurrent_kernel: Tensor, precision: str)
             earlier = tf.maximum(t - 1, 0)
             return i + 1, d_drive, d_carry, gates[earlier], before[t], d_drives.write(t, d_drive)
 
-        # A step's gates are fetched one step ahead: what XLA makes of fetching and splitting them at once has no
-        # vector instructions.
         # Written over the drive, which is needed no more: an array of zeros would have to be filled first.
         array = tf.TensorArray(tf.float32, time).unstack(drive)
+        # A step's gates are fetched one step ahead: what XLA makes of fetching and splitting them at once has no
+        # vector instructions.
         start = (0, tf.zeros([batch, 4 * units]), zeros, gates[-1], carries[-1], array)
         *_, arrays = _loop(time, backward, start, 5)
         d_drives = arrays[0].stack()
