@@ -14,6 +14,8 @@ import numpy as np
 
 from kakeai.music.score import Score
 
+MAX_ROWS = 2**18  # notes that are serialized at once
+
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2  # wire types
 _NAME_TAGS = {1 << 3 | _BYTES, 2 << 3 | _BYTES, 3 << 3 | _BYTES}  # of `id`, `filename`, `collection_name`
 _MESSAGE_HEAD = 2  # bytes: tag and size of a message, which is below 128 here
@@ -44,7 +46,7 @@ def note_sequence_bytes(
     metres = _messages(_TIME_SIGNATURES, [score.time_signatures for score in scores])
     keys = _messages(_KEY_SIGNATURES, [score.key_signatures for score in scores])
     tempos = _messages(_TEMPOS, [score.tempos for score in scores])
-    notes = _messages(_NOTES, [score.notes for score in scores])
+    notes = _note_messages([score.notes for score in scores])
     return [
         b"".join(
             (
@@ -70,6 +72,18 @@ def with_names(sequence: bytes, name: str, filename: str, collection: str) -> by
                 break
         at += length
     return _names(name, filename, collection) + sequence[at:]
+
+
+def _note_messages(parts: Sequence[np.ndarray]) -> list[bytes]:
+    """Serialize the notes of each part; of many a piece at a time, as slots take three times the memory of notes."""
+    if sum(map(len, parts)) <= MAX_ROWS:
+        return _messages(_NOTES, parts)
+    return [
+        b"".join(
+            _messages(_NOTES, [part[first : first + MAX_ROWS]])[0] for first in range(0, len(part), MAX_ROWS)
+        )
+        for part in parts
+    ]
 
 
 def _names(name: str, filename: str, collection: str) -> bytes:

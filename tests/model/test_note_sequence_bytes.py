@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kakeai.model import note_sequence_bytes as serializer
 from kakeai.model.note_sequence_bytes import note_sequence_bytes
 from kakeai.model.note_sequences import music_pb2, note_sequence_to_score
 from kakeai.music.score import KEY_SIGNATURE, NOTE, TEMPO, TIME_SIGNATURE, Score
@@ -25,6 +26,7 @@ SCORES = st.builds(
     total_time=SECONDS,
     ticks_per_quarter=SHORT,
 )
+OTHERS = (TEMPO, TIME_SIGNATURE, KEY_SIGNATURE)
 NAMES = st.tuples(st.text(max_size=200), st.text(max_size=3))
 
 
@@ -59,3 +61,16 @@ def test_the_bytes_are_those_of_protobuf(pieces, collection):
     for content, score in zip(written, scores, strict=True):
         read = note_sequence_to_score(music_pb2.NoteSequence.FromString(content))
         assert read.notes.tolist() == score.notes.tolist()
+
+
+def test_many_notes_are_written_a_piece_at_a_time_as_they_are_at_once(monkeypatch):
+    rows = [(60 + n % 3, n % 128, n, n + 0.5, n // 4, n % 2, n > 7) for n in range(11)]
+    notes = np.array(rows, NOTE)
+    parts = [
+        Score(part, *[np.array([], dtype) for dtype in OTHERS], 9.0, 96)
+        for part in (notes, notes[:0], notes[4:])
+    ]
+    names = [("", "")] * len(parts)
+    at_once = note_sequence_bytes(parts, names, "c")
+    monkeypatch.setattr(serializer, "MAX_ROWS", 4)
+    assert note_sequence_bytes(parts, names, "c") == at_once

@@ -35,7 +35,7 @@ def pair_notes(events: Events) -> tuple[np.ndarray, np.ndarray]:
     crowded = is_crowded[stretch]
     ends &= later & ~crowded[1:]
     crowd = np.flatnonzero(crowded)
-    more_on, more_off = _pair_crowded(*(rows[crowd].tolist() for rows in (numbers, stretch, is_on, tick)))
+    more_on, more_off = _pair_crowded(*(rows[crowd] for rows in (numbers, stretch, is_on, tick)))
     on = np.append(numbers[:-1][ends], more_on)
     off = np.append(numbers[1:][ends], more_off)
     order = np.argsort(off * len(kind) + on)
@@ -43,20 +43,30 @@ def pair_notes(events: Events) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pair_crowded(
-    numbers: list[int], stretches: list[int], are_on: list[bool], ticks: list[int]
+    numbers: np.ndarray, stretch: np.ndarray, is_on: np.ndarray, tick: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same, event by event."""
-    on, off = [], []
-    sounding: list[tuple[int, int]] = []  # number and tick of the notes that are open
-    stretch_before = -1
-    for number, stretch, is_on, tick in zip(numbers, stretches, are_on, ticks, strict=True):
-        if stretch != stretch_before:
-            sounding, stretch_before = [], stretch
-        if is_on:
-            sounding.append((number, tick))
-            continue
-        ended = [begun for begun, begin in sounding if begin < tick]
-        on += ended
-        off += [number] * len(ended)
-        sounding = [note for note in sounding if ended and note[1] == tick]
-    return np.array(on, np.int64), np.array(off, np.int64)
+    """Pair the events of stretches in which several notes are open at once."""
+    on, off = np.flatnonzero(is_on), np.flatnonzero(~is_on)
+    next_off = np.cumsum(~is_on)[on]  # after each note-on: which of the note-offs it is
+    on, next_off = on[next_off < len(off)], next_off[next_off < len(off)]
+    has_off = stretch[on] == stretch[off[next_off]]
+    on, next_off = on[has_off], next_off[has_off]
+    is_later = tick[off[next_off]] > tick[on]
+
+    # Of each note-off: whether it would end notes that the one before it let sound on.
+    goes_on = np.zeros(len(off) + 1, np.bool_)
+    goes_on[next_off[~is_later] + 1] = True
+    goes_on[1:-1] &= (stretch[off[1:]] == stretch[off[:-1]]) & (tick[off[1:]] > tick[off[:-1]])
+    goes_on[-1] = False
+    # It ends a note if there is one from since the note-off before; or if it is one of a row that goes on from such.
+    ends_new = np.zeros(len(off), np.bool_)
+    ends_new[next_off[is_later]] = True
+    counts = np.arange(len(off))
+    row_begins = np.maximum.accumulate(np.where(goes_on[:-1], -1, counts))
+    ends_any = np.maximum.accumulate(np.where(ends_new, counts, -1)) >= row_begins
+    sounds_on = ~is_later & goes_on[next_off + 1] & ends_any[next_off]
+
+    return (
+        numbers[np.append(on[is_later], on[sounds_on])],
+        numbers[off[np.append(next_off[is_later], next_off[sounds_on] + 1)]],
+    )

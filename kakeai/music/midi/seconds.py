@@ -11,6 +11,7 @@ from kakeai.music.score import KEY_SIGNATURE, MAX_SECONDS, TEMPO, TIME_SIGNATURE
 
 # A file's number times this, plus a tick, puts the ticks of files in a row.
 _FILE = 1 << MAX_TICK.bit_length()
+_AT_ONCE = 2**18  # ticks, so that what is computed on the way stays small
 
 
 def make_scores(
@@ -59,8 +60,12 @@ class _Clock:
         self.tempos = _parts(tempos, np.bincount(file))
 
     def seconds(self, file: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-        change = np.searchsorted(self._places, file * _FILE + ticks, side="right") - 1
-        return self._times[change] + self._scales[change] * (ticks - self._ticks[change])
+        seconds = np.empty(len(ticks))
+        for first in range(0, len(ticks), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            change = np.searchsorted(self._places, file[part] * _FILE + ticks[part], side="right") - 1
+            seconds[part] = self._times[change] + self._scales[change] * (ticks[part] - self._ticks[change])
+        return seconds
 
 
 def _tempo_changes(signs: Signs) -> Iterator[tuple[int, float, float]]:
