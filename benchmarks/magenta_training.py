@@ -30,7 +30,7 @@ def run(dataset: Path, config: str, hparams: str, steps: int, *options: str) -> 
     """
     command = [sys.executable, "-m", __name__, str(dataset / "training.tfrecord"), config, hparams]
     command += ["--steps", str(steps), *options]
-    # TensorFlow's allocator as Magenta's users have it; `kakeai.model` asks for another.
+    # TensorFlow's allocator as Magenta's users have it; training here asks for another.
     environment = {**os.environ, "TF_CPU_ALLOCATOR_USE_BFC": "0"}
     ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return json.loads(ran.stdout.splitlines()[-1])["seconds"]

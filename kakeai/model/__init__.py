@@ -8,6 +8,3 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # TensorFlow's own notices drown what a person wants to read; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# The memory of a training step is kept for the next one. Given back to the system, it would come anew page by page,
-# a quarter of the step's time.
-os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
