@@ -6,6 +6,7 @@ when a batch takes too long, and when it would need too much memory; whoever wai
 
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -48,13 +49,13 @@ class ReadingProcesses:
         self._limits = _Limits(seconds_per_batch, memory_bytes)
         self._threads = ThreadPoolExecutor(num_processes)  # each waits for a process of its own
         self._idle: list[_Process] = []
-        self._all: list[_Process] = []
+        self._starts: list[_Start] = []
         self._is_open = True
         self._lock = Lock()
 
     def __enter__(self) -> Self:
         """Start the processes; another one is started where one has ended over a file."""
-        self._idle = [self._start() for _ in range(self._num_processes)]
+        self._idle = self._start(self._num_processes)
         return self
 
     def __exit__(
@@ -63,11 +64,11 @@ class ReadingProcesses:
         """End the processes, whatever they are doing."""
         with self._lock:
             self._is_open = False
-            for process in self._all:
-                process.end()
+            for start in self._starts:
+                start.end()
         self._threads.shutdown(cancel_futures=True)
-        for process in self._all:
-            process.close()
+        for start in self._starts:
+            start.close()
 
     def read(
         self, batches: Iterable[tuple[Sequence[FileToRead], _Note]], collection: str
@@ -92,7 +93,7 @@ class ReadingProcesses:
         if not files:
             return []
         with self._lock:
-            process = self._idle.pop() if self._idle else self._start()
+            process = self._idle.pop() if self._idle else self._start(1)[0]
         readings = process.read(files, collection)
         if readings is not None:
             with self._lock:
@@ -106,12 +107,12 @@ class ReadingProcesses:
             files[middle:], collection, again=True
         )
 
-    def _start(self) -> "_Process":
+    def _start(self, number: int) -> "list[_Process]":
         if not self._is_open:
             raise KakeaiError("reading was stopped")
-        process = _Process(self._limits)
-        self._all.append(process)
-        return process
+        start = _Start(number, self._limits)
+        self._starts.append(start)
+        return [*start.processes]
 
 
 class _Limits(NamedTuple):
@@ -121,36 +122,73 @@ class _Limits(NamedTuple):
     memory_bytes: int
 
 
+class _Start:
+    """Processes that were started together, and the one that waits for them.
+
+    Attributes:
+        processes: Those that read.
+    """
+
+    def __init__(self, number: int, limits: _Limits) -> None:
+        """Start so many."""
+        report, theirs = os.pipe()
+        pairs = [socket.socketpair() for _ in range(number)]
+        self.processes = [_Process(ours, self, there.fileno(), limits) for ours, there in pairs]
+        self._report = os.fdopen(report, "rb", buffering=0)
+        self._statuses: dict[int, int] = {}
+        self._lock = Lock()
+        given = [theirs, *limits, *(there.fileno() for _, there in pairs)]
+        self._parent = subprocess.Popen(
+            # Where packages lie is known, so `site`, a fifth of the start, can be left out.
+            [sys.executable, "-S", "-P", "-m", "components.reading.reader", *map(str, given)],
+            pass_fds=[theirs, *(there.fileno() for _, there in pairs)],
+            stdin=subprocess.DEVNULL,
+            env={
+                **os.environ,
+                **_MEMORY_SETTINGS,
+                "PYTHONPATH": os.pathsep.join([_PACKAGES, *sys.path]),
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+            process_group=0,  # Ctrl-C reaches this process alone, which then ends the others
+        )
+        os.close(theirs)
+        for _, there in pairs:
+            there.close()
+
+    def exit_status(self, process: int) -> int:
+        """Return how a process ended, below 0 for a signal; waits for its end, and after ten seconds forces it."""
+        with self._lock:
+            while process not in self._statuses:
+                if not select.select([self._report], [], [], _SECONDS_TO_EXIT)[0]:
+                    self.end()
+                line = self._report.readline()
+                if not line:  # nobody is left to tell
+                    return -signal.SIGKILL
+                ended, status = map(int, line.split())
+                self._statuses[ended] = status
+            return self._statuses[process]
+
+    def end(self) -> None:
+        """Make all of them end, whatever they are doing."""
+        for process in self.processes:
+            process.hang_up()
+        self._parent.terminate()
+
+    def close(self) -> None:
+        """Wait for their end, when nobody reads any more."""
+        self._parent.wait()
+        self._report.close()
+        for process in self.processes:
+            process.close()
+
+
 class _Process:
     """One of the processes, as seen from ours."""
 
-    def __init__(self, limits: _Limits) -> None:
-        """Start it."""
-        self._limits = limits
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._stream = ours.makefile("rwb")
-            # Where packages lie is known, so the start without `site` saves a third of it.
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-S",
-                    "-P",
-                    "-m",
-                    "components.reading.reader",
-                    str(theirs.fileno()),
-                    *map(str, limits),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    **_MEMORY_SETTINGS,
-                    "PYTHONPATH": os.pathsep.join([_PACKAGES, *sys.path]),
-                    "OPENBLAS_NUM_THREADS": "1",
-                },
-                process_group=0,  # Ctrl-C reaches this process alone, which then ends the others
-            )
+    def __init__(self, ours: socket.socket, start: _Start, number: int, limits: _Limits) -> None:
+        """Of these that were started, the one at the other end of `ours`; there it has this number."""
+        self._socket, self._stream = ours, ours.makefile("rwb")
+        self._start, self._number, self._limits = start, number, limits
 
     def read(self, files: Sequence[FileToRead], collection: str) -> list[FileReading] | None:
         """Read files; None if the process died over them."""
@@ -162,24 +200,21 @@ class _Process:
             return None
 
     def how_it_ended(self) -> str:
-        """Return in words why the process ended; waits for its end, and after ten seconds forces it."""
-        try:
-            status = self._process.wait(_SECONDS_TO_EXIT)
-        except subprocess.TimeoutExpired:
-            self.end()
-            status = self._process.wait()
+        """Return in words why the process ended."""
+        status = self._start.exit_status(self._number)
         if status == -signal.SIGALRM:
             return f"it takes more than {self._limits.seconds_per_batch} s"
         if status == OUT_OF_MEMORY:
             return f"it takes more than {self._limits.memory_bytes >> 20} MiB of memory"
         return f"the process that read it ended ({signal.Signals(-status).name if status < 0 else status})"
 
-    def end(self) -> None:
-        """Make it end, whatever it is doing."""
-        self._process.kill()
+    def hang_up(self) -> None:
+        """End what is said, in both directions."""
+        with suppress(OSError):  # it has ended
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Wait for its end, when nobody reads any more."""
-        self._process.wait()
+        """Forget the socket."""
         with suppress(OSError):  # what it was not sent any more
             self._stream.close()
+        self._socket.close()

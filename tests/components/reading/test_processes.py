@@ -23,17 +23,23 @@ SLOW = FileToRead("slow.abc", b"X:1\nK:C\n" + b"CDEF GABc|\n" * 400_000)
 
 
 def readers():
-    """Process ids of our children that read."""
-    found = []
+    """Process ids of those that read for us, and of those that wait for them."""
+    found, parents = [], {os.getpid()}
+    while parents:
+        parents = {process for parent in parents for process in children(parent)}
+        found += parents
+    return found
+
+
+def children(parent):
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            is_child = int(status.read_text().rpartition(")")[2].split()[1]) == parent
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended meanwhile
             continue
-        if parent == os.getpid() and b"components.reading.reader" in command:
-            found.append(int(status.parent.name))
-    return found
+        if is_child and b"components.reading.reader" in command:
+            yield int(status.parent.name)
 
 
 def batches_of(size):
@@ -55,13 +61,14 @@ def test_few_batches_are_taken_before_the_first_is_asked_for():
         read = processes.read((taken.append(batch) or batch for batch in batches_of(1)), "c")
         next(read)
         assert len(taken) == BATCHES_AHEAD * 2 + 1
-        assert len(readers()) <= 2
+        assert len(readers()) == 1 + 2  # the one that waits, and those that read
 
 
-def test_a_killed_process_loses_no_file():
+@pytest.mark.parametrize("spared", [children, lambda _: ()], ids=["who-waits", "nobody"])
+def test_a_killed_process_loses_no_file(spared):
     def killing():
         for batch in batches_of(10):
-            for process in readers():
+            for process in {*readers()} - {*spared(os.getpid())}:
                 os.kill(process, signal.SIGKILL)
             yield batch
 
