@@ -26,9 +26,11 @@ VARIANTS = 5
 LONG = ("curves", "warm_start")  # a quarter of an hour and more; only when asked for
 # How each was measured, and where the time goes that an aim would want back.
 NOTES = {
-    "note_sequences": "Whole runs with everything imported. Of O'Neill's 0.36 s, the survey takes 0.06 on one core and "
-    "the start of two reading processes 0.13. Of the 1.35 s for 9,190 files, the survey takes 0.36 on one core; then "
-    "both cores are 96 % busy, the readers with 0.16 ms a file, the process that feeds them and writes with 0.05 ms.",
+    "note_sequences": "Whole runs with everything imported. The machine was uneven that day: seven more runs of "
+    "O'Neill's came to 7 to 20 ×, in the middle 15. Of their 0.77 s of processor time, the start of the readers "
+    "takes 0.19, which 1,838 files are too few to earn back, the survey 0.08, feeding the readers and writing 0.15, "
+    "reading 0.35. Of the 3.36 s for 9,190 files, the start takes 0.18, the survey 0.52, feeding and writing 0.79, "
+    "reading 1.87; both cores are busy from the survey on.",
     "datasets": "Convert takes one core for so few melodies. What encoding once adds is TensorFlow's work on one batch "
     "after another; for attention_rnn most of the time.",
     "training": "The first steps, which compile one program for each width of a batch, are not counted. Where "
