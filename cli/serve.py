@@ -78,6 +78,7 @@ def serve(
             "KAKEAI_STORE": str(store),
             "KAKEAI_MODEL": model,
         }
+        operations_port = os.environ.get("KAKEAI_OPERATIONS_PORT") or port
         server = [f"--port={model_server_port}", f"--model_config_file={config}"]
         with (
             _child("serving.model_server", server, quiet) as model_server_process,
@@ -86,7 +87,7 @@ def serve(
             children = {"model server": model_server_process, "gateway": gateway}
             shown = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
             with console.status(f"loading {model}"):
-                _wait_until_ready(f"http://{shown}:{port}/readyz", children)
+                _wait_until_ready(f"http://{shown}:{operations_port}/readyz", children)
             console.print(f"Play at [bold]http://{shown}:{port}[/]   (Ctrl-C ends it)", soft_wrap=True)
             _watch(children)
 

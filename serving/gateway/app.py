@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
     )
     app.state.metrics = metrics
     problems.install(app)
@@ -61,11 +62,17 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.traces is not None:
         interceptors.append(_trace(app, settings.traces))
     guard = [Depends(authorised)] if settings.tokens else []
-    for routes in (generate, predict, models):
-        app.include_router(routes.router, dependencies=guard, responses=problems.RESPONSES)
+    guarded = [generate.router, predict.router, models.router]
+    open_to_all = [operations.health]
+    if settings.operations_port is None:
+        guarded.append(operations.figures)
+        open_to_all.append(operations.readiness)
+    for router in guarded:
+        app.include_router(router, dependencies=guard, responses=problems.RESPONSES)
     app.include_router(session.router)
-    app.include_router(operations.router, responses=problems.RESPONSES)
-    serve_docs(app)
+    for router in open_to_all:
+        app.include_router(router, responses=problems.RESPONSES)
+    serve_docs(app, of=app, dependencies=guard)
     serve_page(app, settings.page)
     return app
 

@@ -16,6 +16,7 @@ from serving.gateway.backend.ask import Ask, Reply
 from serving.gateway.backend.canary import instead_of, label_for
 from serving.gateway.backend.cards import Cards
 from serving.gateway.backend.model_server import ModelServer
+from serving.gateway.backend.readiness import Readiness
 from serving.gateway.collection.writer import Collection
 from serving.gateway.errors import (
     GatewayError,
@@ -62,6 +63,7 @@ class Gateway:
         self.closed = False
         # Of the sessions that wait for their client's next frame: how long each will.
         self.listening: set[asyncio.Timeout] = set()
+        self._readiness = Readiness(self._check)
         self._proved: int | None = None
         self._newest: dict[tuple[str, str | None], tuple[float, int | None]] = {}
 
@@ -118,13 +120,17 @@ class Gateway:
         return await ask(last)
 
     async def ready_version(self) -> int:
-        """The version of the default model that answers now. Raises NotReady or a ModelServerError.
-
-        Each version is tried once; after that its state is asked for alone, or a busy model server would look
-        like none.
-        """
+        """Return the version of the default model that answers now. Raises NotReady or a ModelServerError."""
         if self.draining:
             raise NotReady("The gateway is shutting down.")
+        return await self._readiness.version()
+
+    async def _check(self) -> int:
+        """As ``ready_version``, from the model server.
+
+        Each version generates one step once; after that only its state is read, or a busy model server would
+        look like none.
+        """
         model = self.settings.model
         version = await self.model_server.version(model)
         if version != self._proved:

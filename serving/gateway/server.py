@@ -5,13 +5,16 @@ import logging
 import socket
 import time
 from types import FrameType
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from kakeai.errors import KakeaiError
 from serving.gateway.app import create_app
 from serving.gateway.load.patience import limit_sending, patient_protocol
+from serving.gateway.operations import ByPort, operations_app
 from serving.gateway.settings import Settings, variable
 from serving.gateway.telemetry.logs import configure_logs
 
@@ -26,11 +29,17 @@ class GatewayServer(uvicorn.Server):
     closes. A second signal ends the wait.
     """
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
-        """A server for ``app``, to be run on a socket of ``listen``."""
+    def __init__(self, app: FastAPI, settings: Settings, operations_port: int | None = None) -> None:
+        """A server for ``app``, to be run on sockets of ``listen``.
+
+        Requests at ``operations_port`` go to the operations of ``app``.
+        """
+        served: ASGIApp = app
+        if operations_port is not None:
+            served = ByPort(app, operations_app(app, settings.log_requests), operations_port)
         super().__init__(
             uvicorn.Config(
-                app,
+                served,
                 http=patient_protocol(settings.request_seconds, app.state.metrics.given_up),
                 log_config=None,
                 access_log=False,
@@ -67,12 +76,16 @@ class GatewayServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the gateway's address. Raises KakeaiError if the port is taken or the host is not."""
-    here = f"{settings.host}:{settings.port}"
+def listen(settings: Settings, setting: Literal["port", "operations_port"] = "port") -> socket.socket:
+    """Return a socket bound to the gateway's host and to the port in a setting.
+
+    Raises KakeaiError if the port is in use or the host is not this machine's.
+    """
+    port = getattr(settings, setting)
+    here = f"{settings.host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            settings.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +94,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         raise KakeaiError(
             f"Cannot listen on {here} ({error.strerror}): stop what listens there, "
-            f"or set {variable('port')} or {variable('host')} to another."
+            f"or set {variable(setting)} or {variable('host')} to another."
         ) from None
     return listener
 
@@ -92,6 +105,11 @@ def serve(settings: Settings) -> None:
     listener = listen(settings)
     host = "localhost" if settings.listens_everywhere else settings.host
     log.info("Kakeai listens at http://%s:%d", host, listener.getsockname()[1])
-    server = GatewayServer(create_app(settings), settings)
+    listeners, operations_port = [listener], None
+    if settings.operations_port is not None:
+        listeners.append(listen(settings, "operations_port"))
+        operations_port = listeners[1].getsockname()[1]
+        log.info("Operations are at http://%s:%d", host, operations_port)
+    server = GatewayServer(create_app(settings), settings, operations_port)
     gc.freeze()  # what is there now stays: the collector need not look through it again and again
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)

@@ -32,6 +32,13 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every network.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    operations_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of its own for operators: /readyz and /metrics move to it, and /docs and /openapi.json "
+        "are there without a token; none: all are on KAKEAI_PORT.",
+    )
     page: Path = Field(default=_PAGE, description="Folder of the built session page.")
 
     model_server: str = Field(
@@ -120,7 +127,8 @@ class Settings(BaseSettings):
     )
     tokens: Annotated[tuple[_Sha256, ...], *_List] = Field(
         default=(),
-        description="SHA-256 of each bearer token that /v1 and /predict accept; none: they are open. "
+        description="SHA-256 of each bearer token that is accepted; every route wants one then, but for the page, "
+        "/healthz, /readyz and KAKEAI_OPERATIONS_PORT; none: all routes are open. "
         "`python -m serving.gateway --new-token` makes one.",
     )
     origins: Annotated[tuple[_Origin, ...], *_List] = Field(

@@ -102,7 +102,13 @@ SPECS: dict[str, Schema] = {
             timeoutSec=COUNT,
             healthyThreshold=COUNT,
             unhealthyThreshold=COUNT,
-            config=fields("type", type=one_of("HTTP"), httpHealthCheck=fields(port=PORT, requestPath=TEXT)),
+            config=fields(
+                "type",
+                type=one_of("HTTP"),
+                httpHealthCheck=fields(
+                    portSpecification=one_of("USE_FIXED_PORT"), port=PORT, requestPath=TEXT
+                ),
+            ),
         ),
         targetRef=TARGET,
     ),

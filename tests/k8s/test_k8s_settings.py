@@ -10,6 +10,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from cli.kubeflow import SERVICE_ACCOUNT
 from pipelines.pods import GPU_NODES, WEBHOOK_SECRET
 from serving.gateway.app import create_app
+from serving.gateway.operations import operations_app
 from serving.gateway.settings import Settings, variable
 from serving.model_server.batching_parameters import read_batching_parameters
 from serving.model_server.config import Specific, read_config_file
@@ -66,7 +67,10 @@ def test_the_gateway_reads_every_variable_that_it_is_given(serving, monkeypatch)
         monkeypatch.setenv(name, value)
     settings = Settings()
     assert settings.listens_everywhere
-    assert {"name": "http", "containerPort": settings.port} in container["ports"]
+    assert container["ports"] == [
+        {"name": "http", "containerPort": settings.port},
+        {"name": "operations", "containerPort": settings.operations_port},
+    ]
 
 
 def test_the_gateway_asks_the_model_server_at_its_service_and_port(serving):
@@ -80,25 +84,29 @@ def test_the_gateway_asks_the_model_server_at_its_service_and_port(serving):
     assert f"--port={port}" in arguments
 
 
-def test_the_gateway_has_the_paths_that_are_asked_for(serving):
-    container, _ = gateway_of(serving)
-    asked = {
-        container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-    }
+def test_the_gateway_has_the_paths_that_are_asked_for_at_their_ports(serving):
+    container, environment = gateway_of(serving)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    asked = [container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
     for monitor in serving.of("PodMonitor", "PodMonitoring"):
         if monitor["metadata"]["name"] == "gateway":
-            endpoints = monitor["spec"].get("podMetricsEndpoints", monitor["spec"].get("endpoints"))
-            asked |= {endpoint["path"] for endpoint in endpoints}
+            asked += monitor["spec"].get("podMetricsEndpoints", monitor["spec"].get("endpoints"))
     for policy in serving.of("HealthCheckPolicy"):
-        asked.add(policy["spec"]["default"]["config"]["httpHealthCheck"]["requestPath"])
-    assert asked <= set(create_app(Settings()).openapi()["paths"])
+        check = policy["spec"]["default"]["config"]["httpHealthCheck"]
+        asked.append({"path": check["requestPath"], "port": check["port"]})
+    settings = Settings(operations_port=int(environment["KAKEAI_OPERATIONS_PORT"]))
+    app = create_app(settings)
+    apps = {settings.port: app, settings.operations_port: operations_app(app, log_requests=False)}
+    for where in asked:
+        assert where["path"] in apps[ports.get(where["port"], where["port"])].openapi()["paths"]
 
 
-def test_the_public_door_leads_to_no_figures_and_no_probes(render):
-    (route,) = [r for r in render("overlays/gke").of("HTTPRoute") if r["metadata"]["name"] == "session-page"]
-    closed, _ = route["spec"]["rules"]
-    assert {match["path"]["value"] for match in closed["matches"]} == {"/metrics", "/healthz", "/readyz"}
-    assert "backendRefs" not in closed
+def test_the_public_service_leads_to_no_metrics_and_no_readiness(serving):
+    (port,) = serving.get("Service", "gateway")["spec"]["ports"]
+    assert port["targetPort"] == "http"
+    _, environment = gateway_of(serving)
+    app = create_app(Settings(operations_port=int(environment["KAKEAI_OPERATIONS_PORT"])))
+    assert not {"/metrics", "/readyz"} & app.openapi()["paths"].keys()
 
 
 def test_the_bucket_or_folder_of_cards_is_that_of_models(render, tmp_path):

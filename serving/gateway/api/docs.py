@@ -9,12 +9,13 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, Literal, NamedTuple
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.params import Depends
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving.gateway.api.frames import Adopt, Answer, Call, ErrorFrame, Move, Ready, Release, Start, Tempo
 from serving.gateway.api.messages import Message
@@ -51,12 +52,16 @@ class _Block(NamedTuple):
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def serve_docs(app: FastAPI) -> None:
-    """Add /docs to an application."""
+def serve_docs(app: FastAPI, of: FastAPI, dependencies: Sequence[Depends] = ()) -> None:
+    """Add /docs and /openapi.json, which describe the application ``of``, to the application ``app``."""
 
-    @app.get("/docs", include_in_schema=False)
+    @app.get("/docs", include_in_schema=False, dependencies=dependencies)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(_html(app.openapi()), headers=_HEADERS)
+        return HTMLResponse(_html(of.openapi()), headers=_HEADERS)
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=dependencies)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(of.openapi())
 
 
 def markdown(api: dict[str, Any]) -> str:

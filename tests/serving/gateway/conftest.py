@@ -38,6 +38,7 @@ class Running:
 
     port: int
     client: httpx.Client
+    operations: httpx.Client | None = None  # at the port for operators, where there is one
 
     @property
     def session_url(self) -> str:
@@ -81,19 +82,26 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def _run(loop: asyncio.AbstractEventLoop, settings: Settings) -> tuple[Running, Callable[[], None]]:
     app = create_app(settings)
-    server = GatewayServer(app, settings)
-    listener = listen(settings)
-    port = listener.getsockname()[1]
-    listener.listen()
-    serving = asyncio.run_coroutine_threadsafe(server.serve([listener]), loop)
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_SECONDS)
+    listeners = [listen(settings)]
+    if settings.operations_port is not None:
+        listeners.append(listen(settings, "operations_port"))
+    for listener in listeners:
+        listener.listen()
+    port, *operations = [listener.getsockname()[1] for listener in listeners]
+    server = GatewayServer(app, settings, *operations)
+    serving = asyncio.run_coroutine_threadsafe(server.serve(listeners), loop)
+    clients = [
+        httpx.Client(base_url=f"http://127.0.0.1:{number}", timeout=WAIT_SECONDS)
+        for number in (port, *operations)
+    ]
 
     def stop() -> None:
-        client.close()
+        for client in clients:
+            client.close()
         server.should_exit = True
         serving.result(WAIT_SECONDS)
 
-    return Running(port, client), stop
+    return Running(port, *clients), stop
 
 
 @pytest.fixture(scope="session")

@@ -49,9 +49,29 @@ def test_with_tokens_only_who_has_one_gets_an_answer(start_gateway):
     assert all(ask(**_bearer(token)).status_code == 200 for token in TOKENS)
     assert gateway.client.get("/v1/models").status_code == 401
     assert gateway.client.post("/predict?duration=8", content=b"[]").status_code == 401
-    assert gateway.client.get("/readyz").status_code == 200
-    security = gateway.client.get("/openapi.json").json()["paths"]["/v1/generate"]["post"]["security"]
-    assert security == [{"HTTPBearer": []}]
+    for path in ("/metrics", "/docs", "/openapi.json"):
+        assert gateway.client.get(path).status_code == 401
+        assert gateway.client.get(path, headers=_bearer(TOKENS[0])).status_code == 200
+    for path in ("/healthz", "/readyz"):
+        assert gateway.client.get(path).status_code == 200
+    api = gateway.client.get("/openapi.json", headers=_bearer(TOKENS[0])).json()
+    assert api["paths"]["/v1/generate"]["post"]["security"] == [{"HTTPBearer": []}]
+
+
+def test_operators_have_a_port_of_their_own(start_gateway):
+    gateway = start_gateway(tokens=HASHES, operations_port=0)
+    for path in ("/readyz", "/metrics"):
+        assert gateway.client.get(path, headers=_bearer(TOKENS[0])).status_code == 404
+        assert gateway.operations.get(path).status_code == 200
+    for path in ("/docs", "/openapi.json"):
+        assert gateway.client.get(path).status_code == 401
+        assert gateway.operations.get(path).text == gateway.client.get(path, headers=_bearer(TOKENS[0])).text
+    for client in (gateway.client, gateway.operations):
+        assert client.get("/healthz").status_code == 200
+    for path in ("/", "/v1/models"):
+        assert gateway.operations.get(path, headers=_bearer(TOKENS[0])).status_code == 404
+    forged = {**_bearer(TOKENS[0]), "Host": str(gateway.operations.base_url.netloc, "ascii")}
+    assert gateway.client.get("/metrics", headers=forged).status_code == 404
 
 
 def test_a_socket_brings_its_token_as_a_header_or_as_browsers_can(start_gateway):

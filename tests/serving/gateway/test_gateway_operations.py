@@ -11,6 +11,8 @@ from prometheus_client import generate_latest
 from websockets.sync.client import connect
 
 from serving.gateway.app import create_app
+from serving.gateway.backend.readiness import Readiness
+from serving.gateway.errors import NotReady
 from serving.gateway.settings import Settings
 
 
@@ -36,11 +38,31 @@ def test_readiness_follows_the_model_server(start_gateway, model, free_port):
     _until(200, lambda: status("/readyz"))
     assert gateway.client.get("/readyz").json() == {"status": "ready", "model": "kakeai", "version": 3}
     model.states["kakeai"] = {3: "UNLOADING", 4: "LOADING"}
-    assert status("/readyz") == 503
+    _until(503, lambda: status("/readyz"))
     del model.states["kakeai"]
-    assert status("/readyz") == 404
+    _until(404, lambda: status("/readyz"))
     server.stop(None).wait()
     assert status("/healthz") == 200
+
+
+@pytest.mark.parametrize("outcome", [3, NotReady("nothing is loaded")])
+def test_fifty_probes_at_once_ask_the_model_server_once(outcome):
+    checks = 0
+
+    async def check():
+        nonlocal checks
+        checks += 1
+        await asyncio.sleep(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def probe():
+        readiness = Readiness(check)
+        return await asyncio.gather(*(readiness.version() for _ in range(50)), return_exceptions=True)
+
+    assert asyncio.run(probe()) == [outcome] * 50
+    assert checks == 1
 
 
 def _metric(gateway, line):
