@@ -10,8 +10,8 @@ import typer
 from benchmarks import answers, curves, datasets, note_sequences, start, training, warm_start
 from benchmarks.results import Figure, Row, report
 from cli.oneills import oneills
-from components.convert import convert
-from components.ingest import ingest
+from kakeai.stages.convert import convert
+from kakeai.stages.ingest import ingest
 
 TITLES = {
     "note_sequences": "MIDI → NoteSequences",

@@ -131,7 +131,7 @@ def _kakeai() -> Iterator[Answer]:
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from kakeai.model.network import MelodyRnn
+    from kakeai.model.network.melody_rnn import MelodyRnn
     from kakeai.model.saved_model import WARMUP_REQUESTS, export
 
     with tempfile.TemporaryDirectory() as folder, closing(tf.compat.v1.Session(graph=tf.Graph())) as session:

@@ -54,7 +54,7 @@ def measure(dataset: Path, configs: Sequence[str] = CONFIGS, seeds: Sequence[int
 
 def _magenta(dataset: Path, config: str, seed: int) -> tuple[Weights, list[float]]:
     # The weights it began with, and its losses.
-    from kakeai.model.magenta_weights import load_magenta_weights
+    from kakeai.model.magenta.weights import load_magenta_weights
 
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "weights.npz")
@@ -76,8 +76,8 @@ def _of_step(kept: Weights, step: int) -> Weights:
 
 
 def _kakeai(dataset: Path, config: str, seed: int, start: Weights) -> list[float]:
-    from kakeai.model.batches import training_batches
-    from kakeai.model.magenta_weights import load_magenta_weights
+    from kakeai.model.data.batches import training_batches
+    from kakeai.model.magenta.weights import load_magenta_weights
 
     trainer = _trainer(config, seed)
     load_magenta_weights(trainer.model, start)
@@ -92,20 +92,20 @@ def _kakeai(dataset: Path, config: str, seed: int, start: Weights) -> list[float
 
 def _trainer(config: str, seed: int):  # noqa: ANN202
     from kakeai.model.configs import config_named
-    from kakeai.model.trainer import Trainer
+    from kakeai.model.training.trainer import Trainer
 
     return Trainer(config_named(config, HPARAMS), seed)
 
 
 def _melodies(dataset: Path, side: str) -> list[np.ndarray]:
-    from kakeai.model.dataset import read_dataset
+    from kakeai.model.data.dataset import read_dataset
 
     return [melody[:LONGEST] for melody in read_dataset(dataset / f"{side}.tfrecord")[0]]
 
 
 def _held_out_loss(trainer, dataset: Path) -> float:  # noqa: ANN001
-    from kakeai.model.batches import eval_batches
-    from kakeai.model.figures import figures
+    from kakeai.model.data.batches import eval_batches
+    from kakeai.model.measuring.figures import figures
 
     batches = eval_batches(_melodies(dataset, "eval"), 32, [LONGEST])
     return figures(sum((trainer.evaluate(batch) for batch in batches), np.zeros(6))).loss

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.results import Row
 from benchmarks.timing import in_turn
-from components.convert import convert
+from kakeai.stages.convert import convert
 
 AIMS = {"attention_rnn": 100.0, "basic_rnn": 10.0}
 AIM_BYTES = 100.0
@@ -65,11 +65,11 @@ def _magenta(note_sequences: Path, output: Path, config: str):  # noqa: ANN202
 def _encode(dataset: Path, config: str) -> None:
     import tensorflow as tf
 
-    from kakeai.model.batches import eval_batches
     from kakeai.model.configs import config_named
-    from kakeai.model.dataset import TRAINING, read_dataset
-    from kakeai.model.encodings import encoding_of
-    from kakeai.model.keys import squash
+    from kakeai.model.data.batches import eval_batches
+    from kakeai.model.data.dataset import TRAINING, read_dataset
+    from kakeai.model.encodings.keys import squash
+    from kakeai.model.encodings.whole_melodies import encoding_of
 
     parsed = config_named(config)
     encoding = encoding_of(parsed)
@@ -87,7 +87,7 @@ def _megabytes(dataset: Path) -> float:
 
 
 def _num_melodies(dataset: Path) -> int:
-    from kakeai.model.dataset import read_dataset_info
+    from kakeai.model.data.dataset import read_dataset_info
 
     info = read_dataset_info(dataset)
     return info.num_training_melodies + info.num_eval_melodies

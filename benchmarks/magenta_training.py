@@ -94,8 +94,8 @@ def _write_examples(melodies: Path, config, longest: int, seed: int, path: Path)
     from magenta.models.melody_rnn.melody_rnn_pipeline import EncoderPipeline
     from note_seq import Melody
 
-    from kakeai.model.dataset import read_dataset
-    from kakeai.model.tfrecord import write_records
+    from kakeai.model.data.dataset import read_dataset
+    from kakeai.model.data.tfrecord import write_records
 
     encoder = EncoderPipeline(config, "encoder")
     # Magenta's queue mixes a hundred neighbours (`SHUFFLE_MIN_AFTER_DEQUEUE`), and a tune book goes kind by kind.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.results import Row
 from benchmarks.timing import in_turn
-from components.ingest import ingest
+from kakeai.stages.ingest import ingest
 
 AIM = 20.0
 

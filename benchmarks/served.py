@@ -43,7 +43,7 @@ def export_models(store: Path) -> None:
     """Write a store of untrained models: their answers are noise, and take as long as any."""
     code = (
         "import sys; from pathlib import Path; from kakeai.model.configs import config_named; "
-        "from kakeai.model.network import MelodyRnn; from kakeai.model.saved_model import export; "
+        "from kakeai.model.network.melody_rnn import MelodyRnn; from kakeai.model.saved_model import export; "
         "export(MelodyRnn(config_named(*sys.argv[2:4])), Path(sys.argv[1]), sys.argv[4])"
     )
     for name, (config, hparams) in MODELS.items():

@@ -47,10 +47,10 @@ def _magenta(dataset: Path, config: str) -> float:
 
 class _Kakeai:
     def __init__(self, dataset: Path, config: str) -> None:
-        from kakeai.model.batches import training_batches, widths
         from kakeai.model.configs import config_named
-        from kakeai.model.dataset import read_dataset
-        from kakeai.model.trainer import Trainer
+        from kakeai.model.data.batches import training_batches, widths
+        from kakeai.model.data.dataset import read_dataset
+        from kakeai.model.training.trainer import Trainer
 
         melodies = read_dataset(dataset / "training.tfrecord")[0]
         self.widths = widths(melodies)

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Figure
-from components.train import train
-from kakeai.model.dataset import (
+from kakeai.model.data.dataset import (
     EVAL,
     TRAINING,
     read_dataset,
@@ -22,6 +21,7 @@ from kakeai.model.dataset import (
     write_dataset,
     write_dataset_info,
 )
+from kakeai.stages.train import train
 
 HORNPIPES = range(1556, 1783)  # O'Neill's numbers, from the first to the last that is marked as one
 TUNES = 30
@@ -39,8 +39,8 @@ def measure(dataset: Path, seeds: Sequence[int] = SEEDS) -> list[Figure]:
         dataset: What `convert` made of O'Neill's.
         seeds: Each chooses its thirty tunes, and the weights and order of its trainings.
     """
-    from kakeai.model import run as training_run
-    from kakeai.model.bundle import write_bundle
+    from kakeai.model.magenta.bundle import write_bundle
+    from kakeai.model.training import run as training_run
 
     melodies = [melody for side in (TRAINING, EVAL) for melody in _melodies(dataset / side)]
     is_hornpipe = [int(Path(source).name[:4]) in HORNPIPES for _, source in melodies]
@@ -92,10 +92,10 @@ def _dataset(folder: Path, like: Path, held_out: Sequence[Melody], training: Seq
 
 
 def _loss(run_dir: Path, dataset: Path) -> float:
-    from kakeai.model import run as training_run
-    from kakeai.model.batches import eval_batches
-    from kakeai.model.figures import figures
-    from kakeai.model.trainer import Trainer
+    from kakeai.model.data.batches import eval_batches
+    from kakeai.model.measuring.figures import figures
+    from kakeai.model.training import run as training_run
+    from kakeai.model.training.trainer import Trainer
 
     model, _ = training_run.load_model(run_dir)
     trainer = Trainer(model.config, 0, start=model)

@@ -14,7 +14,7 @@ from kakeai.storage import location
 if TYPE_CHECKING:
     import numpy as np
 
-    from kakeai.model.network import MelodyRnn
+    from kakeai.model.network.melody_rnn import MelodyRnn
     from kakeai.music.primer import Primer
 
 DEFAULT_QPM = 120.0
@@ -76,8 +76,8 @@ def generate(
         primer = read_primer_midi(primer_midi, num_steps)
     else:
         primer = parse_primer(primer_melody or DEFAULT_PRIMER, qpm or DEFAULT_QPM, num_steps)
-    from kakeai.model.beam_search import Beam
-    from kakeai.model.generation import melodies
+    from kakeai.model.sampling.beam_search import Beam
+    from kakeai.model.sampling.generation import melodies
 
     beam = Beam(beam_size, branch_factor, steps_per_iteration)
     with console.status("reading the model"):
@@ -137,15 +137,15 @@ def read_primer_midi(path: Path, num_steps: int) -> "Primer":
 
 def _load(bundle: Path | None, run: str | None, config: str, hparams: str) -> "MelodyRnn":
     if bundle is not None:
-        from kakeai.model.bundle import read_bundle
+        from kakeai.model.magenta.bundle import read_bundle
 
         return read_bundle(bundle, config, hparams)
     run_dir = location(run or "")
     if isinstance(run_dir, Path) and not (run_dir / "run.json").exists():
-        from kakeai.model.magenta_model import read_magenta_run
+        from kakeai.model.magenta.model import read_magenta_run
 
         return read_magenta_run(run_dir, config, hparams)
-    from kakeai.model.run import load_model, read
+    from kakeai.model.training.run import load_model, read
 
     trained = read(run_dir)
     if (config and config != trained.config) or hparams:

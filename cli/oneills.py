@@ -67,7 +67,7 @@ def _file_name(title: str) -> str:
 
 def _midi(tune: list[str]) -> bytes | None:
     """The tune as it is played, or None where note-seq cannot make sense of it."""
-    from kakeai.model.note_sequences import note_sequence_to_score  # isort: skip  keeps note-seq's warnings unheard
+    from kakeai.model.data.note_sequences import note_sequence_to_score  # isort: skip  keeps note-seq's warnings unheard
     from note_seq import abc_parser, sequences_lib
 
     try:

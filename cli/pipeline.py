@@ -37,8 +37,8 @@ def run(
     Example: kakeai pipeline run --corpus my-midi --store store --config attention_rnn
     """
     from cli.reasons import show_losses
-    from components.melodies.ledger import Loss
-    from components.running.outcome import UNCHANGED
+    from kakeai.melodies.ledger import Loss
+    from kakeai.running.outcome import UNCHANGED
     from pipelines.here import StageNews, run_here
 
     with stage_bar() as bar:

@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.table import Table
 
 from cli.progress import console, plain
-from components.melodies.ledger import REASONS, Loss
-from components.reading.ledger import DUPLICATE, LEDGER, read_ledger
-from components.reading.reasons import by_reason
+from kakeai.melodies.ledger import REASONS, Loss
+from kakeai.reading.ledger import DUPLICATE, LEDGER, read_ledger
+from kakeai.reading.reasons import by_reason
 
 MAX_REASONS = 12  # rows of the table
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.option_groups import with_options
-from components.corpus.sizes import MAX_MIDI_BYTES
+from kakeai.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.model.configs import CONFIGS
-from kakeai.model.learning_curve import PATIENCE
+from kakeai.model.training.learning_curve import PATIENCE
 from kakeai.music.extraction import MAGENTA, Extraction, Polyphony
 
 ConfigName = Annotated[str, typer.Option(help=f"One of {', '.join(CONFIGS)}.")]
@@ -100,8 +100,8 @@ def recipe(
     Raises:
         KakeaiError: A configuration, hyperparameter or transposition that there is not.
     """
-    from components.convert import semitones
     from kakeai.model.configs import config_named
+    from kakeai.stages.convert import semitones
 
     config_named(config, hparams)
     semitones(transpose)

@@ -103,7 +103,7 @@ def model_server(context: typer.Context) -> None:
 
 
 def _store_of(bundle: Path, store: Path) -> str:
-    from kakeai.model.bundle import read_bundle
+    from kakeai.model.magenta.bundle import read_bundle
     from kakeai.model.saved_model import export
 
     with console.status(f"reading {bundle}"):

@@ -21,9 +21,9 @@ from cli.recipe import (
     WarmStart,
     extraction,
 )
-from components.corpus.sizes import MAX_MIDI_BYTES
+from kakeai.corpus.sizes import MAX_MIDI_BYTES
 from kakeai.errors import ExitStatus
-from kakeai.model.learning_curve import PATIENCE
+from kakeai.model.training.learning_curve import PATIENCE
 from kakeai.music.extraction import Extraction
 from kakeai.storage import location
 
@@ -51,7 +51,7 @@ def survey(
 
     Example: kakeai survey gs://my-bucket/midi --store gs://my-bucket/store --output work/survey
     """
-    from components.survey import survey as run
+    from kakeai.stages.survey import survey as run
 
     begun = time.monotonic()
     with stage_bar() as bar:
@@ -88,7 +88,7 @@ def ingest(
     Example: kakeai ingest corpus --output work/note_sequences
     """
     from cli.reasons import show_reasons
-    from components.ingest import ingest as run
+    from kakeai.stages.ingest import ingest as run
 
     begun = time.monotonic()
     with stage_bar() as bar:
@@ -125,8 +125,8 @@ def convert(
     Example: kakeai convert work/note_sequences --output work/dataset --config lookback_rnn
     """
     from cli.reasons import show_losses
-    from components.convert import LEDGER
-    from components.convert import convert as run
+    from kakeai.stages.convert import LEDGER
+    from kakeai.stages.convert import convert as run
 
     begun = time.monotonic()
     with stage_bar() as bar:
@@ -165,9 +165,9 @@ def train(
 
     Example: kakeai train work/dataset --run-dir work/run --hparams batch_size=64 --num-training-steps 800
     """
-    from components.running.termination import sigterm_interrupts
-    from components.train import Progress
-    from components.train import train as run
+    from kakeai.running.termination import sigterm_interrupts
+    from kakeai.stages.train import Progress
+    from kakeai.stages.train import train as run
 
     begun = time.monotonic()
     with stage_bar() as bar, sigterm_interrupts():
@@ -215,8 +215,8 @@ def evaluate(
 
     Example: kakeai evaluate work/dataset --run-dir work/run --output work/evaluation --store store
     """
-    from components.evaluate import evaluate as run
     from kakeai import store as model_store
+    from kakeai.stages.evaluate import evaluate as run
 
     begun = time.monotonic()
     champion = model_store.champion(location(store), model) if store else 0
@@ -245,7 +245,7 @@ def bundle(
 
     Example: kakeai bundle --run-dir work/run --output work/bundle --name my_model
     """
-    from components.bundle import bundle as run
+    from kakeai.stages.bundle import bundle as run
 
     begun = time.monotonic()
     result = run(location(run_dir), output, name, step)
@@ -274,8 +274,8 @@ def release(
 
     Example: kakeai release work/bundle --evaluation work/evaluation --store store
     """
-    from components.release import REFUSE
-    from components.release import release as run
+    from kakeai.stages.release import REFUSE
+    from kakeai.stages.release import release as run
 
     begun = time.monotonic()
     result = run(bundle, evaluation, store, model, manifest, overrule=overrule, because=because)

@@ -1,4 +1,4 @@
-"""The stages, one file each: a plain function, and under it its Kubeflow face. Their parts lie in folders, by subject.
+"""The stages as Kubeflow components, one file each: each calls the function of its name in `kakeai.stages`.
 
-survey → ingest → convert → train → evaluate → bundle → release, and notify in the end, whatever happened.
+survey → ingest → convert → train → evaluate → bundle → release; notify runs last, also after a failure.
 """

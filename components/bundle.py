@@ -1,73 +1,8 @@
-"""Bundle: a checkpoint → Magenta's `.mag` and a SavedModel that TF Serving loads."""
-
-import hashlib
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""The bundle stage as a Kubeflow component."""
 
 from kfp.dsl import Artifact, Input, Output
 
-from components.running.kubeflow import component
-from kakeai.storage import whole_folder
-
-if TYPE_CHECKING:
-    from cloudpathlib import GSPath
-
-DESCRIPTION = "bundle.json"  # what the model is: the part of its card that is known before its release
-SAVED_MODEL = "saved_model"
-
-
-@dataclass(frozen=True)
-class BundleResult:
-    """What was packed.
-
-    Attributes:
-        bundle: The `.mag` file.
-        saved_model: The SavedModel's folder.
-        step: Steps the model was trained for.
-    """
-
-    bundle: Path
-    saved_model: Path
-    step: int
-
-
-def bundle(
-    run_dir: "Path | GSPath", output: Path, name: str = "kakeai", step: int | None = None
-) -> BundleResult:
-    """Pack a checkpoint; training may still be going on.
-
-    Args:
-        run_dir: Folder of the training run.
-        output: Folder to make (anew): NAME.mag, NAME.hparams, saved_model/ and bundle.json.
-        name: The model's name, here and where it will be served.
-        step: Which checkpoint; by default the one with the lowest held-out loss.
-
-    Raises:
-        KakeaiError: There is no such checkpoint.
-    """
-    from kakeai.model import run as training_run
-    from kakeai.model.bundle import write_bundle
-    from kakeai.model.saved_model import export
-
-    run = training_run.read(run_dir)
-    model, step = training_run.load_model(run_dir, step)
-    with whole_folder(output) as folder:
-        mag = folder / f"{name}.mag"
-        description = f"{name}: {run.config}, {run.corpus['num_training_melodies']} melodies, step {step}"
-        write_bundle(model, mag, description)
-        export(model, folder / SAVED_MODEL, name)
-        described = {
-            "name": name,
-            "config": run.config,
-            "hparams": run.hparams,
-            "corpus": run.corpus,
-            "trained_steps": step,
-            "bundle_sha256": hashlib.sha256(mag.read_bytes()).hexdigest(),
-        }
-        (folder / DESCRIPTION).write_text(json.dumps(described, indent=1))
-    return BundleResult(output / mag.name, output / SAVED_MODEL, step)
+from components.kubeflow import component
 
 
 @component
@@ -75,8 +10,8 @@ def bundle_component(run: Input[Artifact], model: str, work: str, bundled: Outpu
     """Pack the run's best checkpoint as MODEL.mag, MODEL.hparams and a SavedModel."""
     from pathlib import Path
 
-    from components.bundle import bundle
-    from components.running.stage import stage
+    from kakeai.running.stage import stage
+    from kakeai.stages.bundle import bundle
 
     with stage("bundle", work) as running:
         result = bundle(Path(run.path), Path(bundled.path), model)

@@ -15,9 +15,9 @@ from cli import stages as commands
 # The pipeline's exit handler: a component, with neither function nor command of its name
 AFTERWARDS = "notify"
 INTRODUCTION = """\
-Each stage is a plain function, a command and a Kubeflow component of one name, all in `components/NAME.py` but for the
-command, which is in `cli/stages.py`. `pipelines/dag.py` ties the components together. A parameter's *option* is what
-the command calls it; a row with an option alone is the command's own. This page is made from the code:
+Each stage is a plain function in `kakeai/stages/NAME.py`, a command in `cli/stages.py` and a Kubeflow component in
+`components/NAME.py`. `pipelines/dag.py` connects the components. A parameter's *option* is its name in the command; a
+row with an option alone belongs to the command only. This page is generated from the code:
 `python -m docs.stages > docs/stages.md`."""
 
 
@@ -40,8 +40,7 @@ def markdown() -> str:
     ]
     for name in commands.COMMANDS:
         parts += _stage(name)
-    module = import_module(f"components.{AFTERWARDS}")
-    parts += [f"## {AFTERWARDS}", *_purpose(module), _component(module, AFTERWARDS)]
+    parts += [f"## {AFTERWARDS}", *_purpose(_module(AFTERWARDS)), _component(AFTERWARDS)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,7 +63,7 @@ def rows(function: Callable[..., Any], command: Callable[..., None]) -> Iterator
 
 
 def _stage(name: str) -> Iterator[str]:
-    module = import_module(f"components.{name}")
+    module = _module(name)
     function, command = getattr(module, name), commands.COMMANDS[name]
     told = _docstring(function)
     yield f"## {name}"
@@ -78,7 +77,11 @@ def _stage(name: str) -> Iterator[str]:
     yield from _returned(function)
     for error in told.raises:
         yield f"Raises `{error.type_name}`: {_line(error.description)}"
-    yield _component(module, name)
+    yield _component(name)
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"kakeai.stages.{name}")
 
 
 def _purpose(module: ModuleType) -> Iterator[str]:
@@ -107,8 +110,8 @@ def _returned(function: Callable[..., Any]) -> Iterator[str]:
     )
 
 
-def _component(module: ModuleType, name: str) -> str:
-    spec = getattr(module, f"{name}_component").component_spec
+def _component(name: str) -> str:
+    spec = getattr(import_module(f"components.{name}"), f"{name}_component").component_spec
     taken, given = (
         ", ".join(f"`{key}` ({_artifact(part)})" for key, part in (parts or {}).items())
         for parts in (spec.inputs, spec.outputs)

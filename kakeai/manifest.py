@@ -38,7 +38,7 @@ class ManifestRow(NamedTuple):
         archive: The path of the archive that it lies in; empty for none.
         member: Its number among the music in that archive.
         same_as: The path of an earlier file with the same content; empty for none.
-        pack: Where its NoteSequences lie from an earlier run (see `components.reading.packs`); empty for nowhere.
+        pack: Where its NoteSequences lie from an earlier run (see `kakeai.reading.packs`); empty for nowhere.
         shard: Which shard reads it.
     """
 

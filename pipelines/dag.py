@@ -14,15 +14,15 @@ from kfp import compiler, dsl
 
 from components.bundle import bundle_component
 from components.convert import convert_component
-from components.corpus.sizes import MAX_MIDI_BYTES
 from components.evaluate import evaluate_component
 from components.ingest import ingest_component
+from components.kubeflow import IMAGE
 from components.notify import notify_component
 from components.release import release_component
-from components.running.kubeflow import IMAGE
 from components.survey import survey_component
 from components.train import train_component
-from kakeai.model.learning_curve import PATIENCE
+from kakeai.corpus.sizes import MAX_MIDI_BYTES
+from kakeai.model.training.learning_curve import PATIENCE
 from kakeai.music.extraction import MAGENTA
 from pipelines.pods import GPU_NODES, GPU_TOLERATIONS, give_gpus, give_pod, give_webhook
 

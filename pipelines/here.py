@@ -14,10 +14,10 @@ from typing import Any, TextIO
 
 from kfp import local
 
-from components.evaluate import REPORT
-from components.running.outcome import FAILED, RUN, Outcome, read_outcome
-from components.running.stage import FINISHED, PROGRESS
 from kakeai.errors import ExitStatus, KakeaiError
+from kakeai.running.outcome import FAILED, RUN, Outcome, read_outcome
+from kakeai.running.stage import FINISHED, PROGRESS
+from kakeai.stages.evaluate import REPORT
 from kakeai.storage import location, write_whole
 from pipelines.dag import kakeai_pipeline
 

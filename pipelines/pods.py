@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from kfp import dsl, kubernetes
 
-from components.notify import WEBHOOK
-from components.running.outcome import RUN
+from kakeai.running.outcome import RUN
+from kakeai.stages.notify import WEBHOOK
 
 GPU_NODES = {"cloud.google.com/compute-class": "kakeai-training"}  # k8s/kubeflow/training-nodes.yaml
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]

@@ -57,10 +57,10 @@ def _played() -> dict[str, str]:
     import tensorflow as tf
 
     from docs.figures import svg
-    from kakeai.model.batches import pad
-    from kakeai.model.bundle import read_bundle
-    from kakeai.model.dataset import EVAL, read_dataset
-    from kakeai.model.sampler import generate
+    from kakeai.model.data.batches import pad
+    from kakeai.model.data.dataset import EVAL, read_dataset
+    from kakeai.model.magenta.bundle import read_bundle
+    from kakeai.model.sampling.sampler import generate
 
     tunes, _ = read_dataset(WORK / "dataset" / EVAL)
     primer = tunes[0][:PRIMER_STEPS]

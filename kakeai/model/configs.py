@@ -95,7 +95,7 @@ class Config:
     Attributes:
         name: What it is called everywhere, and its bundles' generator id.
         description: What its bundles say of it.
-        encoding: Which of the encodings of `kakeai.model.encodings`: `one_hot`, `lookback` or `key`.
+        encoding: Which of the encodings of `kakeai.model.encodings.whole_melodies`: `one_hot`, `lookback` or `key`.
         min_note: Lowest MIDI pitch the model knows.
         max_note: One above the highest.
         transpose_to_key: Pitch class that melodies are transposed to (0 for C), None to leave them.

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kakeai.model import sampler
-from kakeai.model.network import MelodyRnn
+from kakeai.model.network.melody_rnn import MelodyRnn
+from kakeai.model.sampling import sampler
 from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER
 
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for them
@@ -21,9 +21,9 @@ MOST_STEPS = 4096  # that one answer may have, 256 bars of 4/4; the draws of all
 def servable(model: MelodyRnn) -> tf.Module:
     """Return the model's signatures as functions of a module that holds its weights.
 
-    `generate` continues melodies (`kakeai.model.sampler.generate`), `score` tells their log-likelihood
-    (`kakeai.model.sampler.score`). Every input has the batch in front, so that a server can batch requests. No request
-    fails for its values, since it would fail its batch: an answer has at most MOST_STEPS steps, whatever was asked.
+    `generate` continues melodies (`kakeai.model.sampling.sampler.generate`), `score` returns their log-likelihood
+    (`kakeai.model.sampling.sampler.score`). Every input has the batch in front, so that a server can batch requests.
+    No request fails for its values, since it would fail its batch: an answer has at most MOST_STEPS steps.
     """
     melodies = [tf.TensorSpec([None, None], tf.int32, "melody"), tf.TensorSpec([None], tf.int32, "length")]
     settings = [

@@ -6,7 +6,7 @@ pitch. The grid and the way a note meets it are note-seq's (``note_seq.sequences
 
 import numpy as np
 
-from kakeai.music.score import MAX_PITCH, MIN_PITCH, NOTE
+from kakeai.music.score import IMPLICIT_QPM, MAX_PITCH, MIN_PITCH, NOTE, Score
 
 __all__ = [
     "MAX_PITCH",
@@ -16,6 +16,7 @@ __all__ = [
     "STEPS_PER_BAR",
     "STEPS_PER_QUARTER",
     "melody_from_notes",
+    "melody_of_score",
     "notes_from_melody",
     "quantised",
     "transposed",
@@ -61,6 +62,14 @@ def melody_from_notes(notes: np.ndarray, qpm: float, steps: int) -> np.ndarray:
     starts, ends, pitches = starts[order], ends[order], notes["pitch"][order]
     highest = np.append(True, starts[1:] != starts[:-1])[: len(starts)]
     return written(pitches[highest], starts[highest], ends[highest], steps)
+
+
+def melody_of_score(score: Score) -> np.ndarray:
+    """Return a score's melody in its first tempo, int8[steps], up to the end of its last note; see above."""
+    qpm = float(score.tempos["qpm"][0]) if len(score.tempos) else IMPLICIT_QPM
+    notes = score.notes[~score.notes["is_drum"]]
+    steps = int(quantised(notes["start"], notes["end"], qpm)[1].max(initial=0))
+    return melody_from_notes(notes, qpm, steps)
 
 
 def notes_from_melody(melody: np.ndarray, qpm: float, velocity: int = 100) -> np.ndarray:

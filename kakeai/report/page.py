@@ -57,7 +57,7 @@ class Evaluation:
     """What there is to show.
 
     Attributes:
-        figures: metrics.json, see `components.evaluate`.
+        figures: metrics.json, see `kakeai.stages.evaluate`.
         decision: decision.json.
         tunes: Rows of tunes.jsonl.
         dropped: How often each reason, in words, kept music out of the dataset.
@@ -65,7 +65,7 @@ class Evaluation:
         warning: Said in words if the model overfits, else empty.
         samples: What it played.
         unreadable: Files of the corpus that could not be read, the most frequent reason first.
-        survey: survey.json (see `components.survey`): what is new and gone; None where there was no survey.
+        survey: survey.json (see `kakeai.stages.survey`): what is new and gone; None where there was no survey.
     """
 
     figures: dict[str, Any]

@@ -70,7 +70,7 @@ def ranking(
     """Lay out what the model gains over another.
 
     Args:
-        tunes: Rows of tunes.jsonl (see `components.evaluate`), at least one.
+        tunes: Rows of tunes.jsonl (see `kakeai.stages.evaluate`), at least one.
         other: Whose cost the model's is compared with: `champion` or `ngram`.
         other_words: How that one is called.
         mean: Gain over all tunes, nats a step.

@@ -1,4 +1,4 @@
-"""The decision, in words. `decision` is decision.json, see `components.evaluate`."""
+"""The decision, in words. `decision` is decision.json, see `kakeai.stages.evaluate`."""
 
 from collections.abc import Mapping
 from typing import Any

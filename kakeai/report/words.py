@@ -1,4 +1,4 @@
-"""What the figures say, in words. `figures` is metrics.json, see `components.evaluate`."""
+"""What the figures say, in words. `figures` is metrics.json, see `kakeai.stages.evaluate`."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,10 +12,10 @@ from note_seq.protobuf import generator_pb2
 
 from cli.generate import generate, parse_primer, read_primer_midi
 from kakeai.errors import KakeaiError
-from kakeai.model.bundle import write_bundle
 from kakeai.model.configs import config_named
-from kakeai.model.magenta_model import read_magenta_run
-from kakeai.model.network import MelodyRnn
+from kakeai.model.magenta.bundle import write_bundle
+from kakeai.model.magenta.model import read_magenta_run
+from kakeai.model.network.melody_rnn import MelodyRnn
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
 

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 from note_seq import abc_parser
 
-import kakeai.model.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
+import kakeai.model.data.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
 from cli.oneills import oneills
 from cli.tunebook import header_field, plain_tune, split_tunebook
 from kakeai.errors import KakeaiError

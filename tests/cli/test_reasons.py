@@ -4,8 +4,8 @@ import pytest
 
 from cli import reasons
 from cli.reasons import show_losses, show_reasons
-from components.melodies.ledger import Loss
-from components.reading.ledger import FileRow
+from kakeai.melodies.ledger import Loss
+from kakeai.reading.ledger import FileRow
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def test_what_reads_files_runs_without_tensorflow(corpus, tmp_path):
 
 
 def test_a_command_with_tensorflow_is_quiet(kakeai, tmp_path):
-    from kakeai.model.bundle import write_bundle
     from kakeai.model.configs import config_named
-    from kakeai.model.network import MelodyRnn
+    from kakeai.model.magenta.bundle import write_bundle
+    from kakeai.model.network.melody_rnn import MelodyRnn
 
     write_bundle(
         MelodyRnn(config_named("basic_rnn", "rnn_layer_sizes=[4]")), tmp_path / "small.mag", "a test"

@@ -17,7 +17,7 @@ def test_every_parameter_and_option_of_a_stage_has_a_meaning():
     without = [
         (name, row.parameter or row.option)
         for name, command in stages.COMMANDS.items()
-        for row in rows(getattr(import_module(f"components.{name}"), name), command)
+        for row in rows(getattr(import_module(f"kakeai.stages.{name}"), name), command)
         if not row.meaning
     ]
     assert without == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.running.stage import FINISHED, PROGRESS, REFUSED
+from kakeai.running.stage import FINISHED, PROGRESS, REFUSED
 from serving.gateway.settings import Settings
 from serving.model_server.config import Specific, read_config_file
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 from tensorflow_serving.apis import prediction_log_pb2
 
-from kakeai.model import sampler
 from kakeai.model.configs import config_named
-from kakeai.model.network import MelodyRnn
+from kakeai.model.network.melody_rnn import MelodyRnn
+from kakeai.model.sampling import sampler
 from kakeai.model.saved_model import MOST_STEPS, WARMUP_REQUESTS, export
 
 # All are in TensorFlow's core, which `tensorflow_model_server` is linked with; none is Python's or XLA's own.

@@ -25,8 +25,8 @@ from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from components.judging.champion_scores import fetched, log_likelihoods
 from kakeai import store as model_store
+from kakeai.judging.champion_scores import fetched, log_likelihoods
 from kakeai.manifest import read_manifest
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes

@@ -2,7 +2,7 @@
 
 import pytest
 
-import kakeai.model.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
+import kakeai.model.data.note_sequences  # noqa: F401  imports note-seq, with its warnings unheard
 
 TUNES = 200
 

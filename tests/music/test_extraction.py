@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from note_seq import NoteSequence
 
 from kakeai.errors import KakeaiError
-from kakeai.model.note_sequence_bytes import note_sequence_bytes
-from kakeai.model.note_sequences import note_sequence_to_score
+from kakeai.model.data.note_sequence_bytes import note_sequence_bytes
+from kakeai.model.data.note_sequences import note_sequence_to_score
 from kakeai.music.extraction import (
     DRUMS,
     MAGENTA,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from kakeai.model import run
+from kakeai.model.training import run
 
 
 def test_the_pipeline_begins_with_the_model_it_is_given(trained, kakeai, tmp_path):

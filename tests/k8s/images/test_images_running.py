@@ -14,7 +14,7 @@ from kfp import components, local
 from websockets.sync.client import connect
 
 from cli.oneills import oneills
-from components.running.outcome import RUN
+from kakeai.running.outcome import RUN
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
 

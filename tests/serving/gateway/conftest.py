@@ -136,7 +136,7 @@ def start_gateway(_loop: asyncio.AbstractEventLoop, model: StandIn) -> Iterator[
 def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real, tiny SavedModel."""
     from kakeai.model.configs import config_named
-    from kakeai.model.network import MelodyRnn
+    from kakeai.model.network.melody_rnn import MelodyRnn
     from kakeai.model.saved_model import export
 
     folder = tmp_path_factory.mktemp("model") / "saved_model"

@@ -9,7 +9,7 @@ import pretty_midi
 import pytest
 from websockets.sync.client import connect
 
-from components.ingest import ingest
+from kakeai.stages.ingest import ingest
 from serving.gateway.api.messages import Note, note_columns
 from serving.gateway.collection.recording import MAX_NOTES, MAX_TURNS, Recording
 

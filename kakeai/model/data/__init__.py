@@ -1,0 +1,1 @@
+"""NoteSequences, melodies and datasets as files and as batches."""

@@ -1,0 +1,1 @@
+"""A training run: steps, evaluations, checkpoints, several devices and machines, warm start."""
