@@ -32,18 +32,6 @@ RUN pip wheel --no-build-isolation --wheel-dir /wheel . && \
     pip --python /opt/kakeai/bin/python install --prefix /code /wheel/*.whl
 
 
-# TensorFlow's message definitions, out of the wheel that the other images install whole.
-FROM build AS protos
-COPY locks/cpu.txt locks/
-RUN --mount=type=cache,target=/root/.cache/pip --mount=type=tmpfs,target=/wheel \
-    sed -nE '/^tensorflow(-cpu)?==/,/[^\\]$/p' locks/cpu.txt > locks/tensorflow.txt && \
-    pip download --require-hashes --dest /wheel -r locks/tensorflow.txt && \
-    python -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall("/protos", \
-        [name for name in wheel.namelist() if name.startswith("tensorflow/") and name.endswith("_pb2.py")])' \
-        /wheel/*.whl && \
-    touch /protos/tensorflow/__init__.py && python -m compileall -q /protos
-
-
 FROM ${NODE_BASE} AS page
 WORKDIR /src
 COPY serving/web/package.json serving/web/package-lock.json serving/web/.npmrc ./
@@ -113,7 +101,6 @@ LABEL org.opencontainers.image.title="Kakeai: model server" \
 
 
 FROM runtime AS gateway
-COPY --from=protos /protos /opt/kakeai/lib/python3.11/site-packages
 COPY --from=gateway-packages /opt/kakeai /opt/kakeai
 COPY --from=page /src/page.cdx.json /opt/kakeai/sbom/
 COPY --from=page /src/dist /opt/kakeai/page

@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo figures test test-images test-month images lint format page screenshots bench bench-serving lighthouse locks clean help
+.PHONY: demo figures test test-images test-month images lint format page protos screenshots bench bench-serving lighthouse locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -91,6 +91,9 @@ serving/web/dist/index.html: serving/web/node_modules/.package-lock.json $(PAGE_
 	@$(WEB) run --silent build
 	@touch $@
 
+protos: .venv/dev  ## generate kakeai/protos anew
+	$(BIN)/python -m kakeai.protos.generate
+
 # Universal locks (Linux and macOS, Python 3.11 to 3.13): names, versions and hashes, no host.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 MAGENTA := --override locks/overrides.txt
@@ -99,7 +102,7 @@ locks: .venv/dev  ## renew the hashed lock files
 	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
 	$(LOCK) --extra model-server $(MAGENTA) --override locks/overrides-cpu.txt --constraint locks/cpu.txt pyproject.toml \
 		-o locks/model-server.txt
-	$(LOCK) --extra traces --override locks/overrides-gateway.txt pyproject.toml -o locks/gateway.txt
+	$(LOCK) --extra traces pyproject.toml -o locks/gateway.txt
 	$(LOCK) --extra pipeline --extra dev --extra traces $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
 	$(LOCK) locks/node.in -o locks/node.txt
 	$(LOCK) locks/images.in -o locks/images.txt

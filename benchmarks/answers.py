@@ -129,10 +129,10 @@ def _magenta(batch_size: int) -> Iterator[Answer]:
 @contextmanager
 def _kakeai() -> Iterator[Answer]:
     import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
 
     from kakeai.model.network.melody_rnn import MelodyRnn
     from kakeai.model.saved_model import WARMUP_REQUESTS, export
+    from kakeai.protos.tensorflow_serving.apis import prediction_log_pb2
 
     with tempfile.TemporaryDirectory() as folder, closing(tf.compat.v1.Session(graph=tf.Graph())) as session:
         saved = Path(folder, "saved")
@@ -156,7 +156,7 @@ def _kakeai() -> Iterator[Answer]:
             ask("generate", inputs)
 
         for record in tf.data.TFRecordDataset(str(saved / WARMUP_REQUESTS)).as_numpy_iterator():
-            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request  # pyright: ignore[reportAttributeAccessIssue]
+            request = prediction_log_pb2.PredictionLog.FromString(bytes(record)).predict_log.request
             inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
             ask(request.model_spec.signature_name, inputs)
         yield answer

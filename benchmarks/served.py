@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import grpc
 import numpy as np
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks.load import OK
+from kakeai.protos.tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from serving.gateway.backend import tensors
 
 PRIMER_STEPS = 64  # four bars of 4/4

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from magenta.models.shared import sequence_generator_bundle
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from websockets.sync.client import connect
 
 from cli.stages import COMMANDS as STAGES
 from kakeai.music.midi import Track, read_midi, write_midi
 from kakeai.music.score import make_notes
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
+from kakeai.protos.tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from kakeai.store import read_card, versions
 from serving.model_server.config import ServedModel
 from serving.model_server.server import ModelServer

@@ -89,7 +89,7 @@ def _write_warmup(path: Path, name: str) -> None:
 
 
 def _warmup_request(name: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    from kakeai.protos.tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     request = predict_pb2.PredictRequest()
     request.model_spec.name = name

@@ -8,9 +8,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.kakeai import serving_config_pb2
 from serving.model_server.scheduler import PROCESSORS
 from serving.model_server.text_proto import read_text_proto
-from serving.model_server.unpackaged_protos import batching_parameters
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
 
     Raises KakeaiError if the file cannot be read or asks for what this server does not do.
     """
-    proto = read_text_proto(path, batching_parameters(), "batching parameters")
+    proto = read_text_proto(path, serving_config_pb2.BatchingParameters(), "batching parameters")
     given = {field.name: _python(value) for field, value in proto.ListFields()}
     if given.pop("enable_large_batch_splitting", False):
         raise KakeaiError(

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import grpc
-from tensorflow_serving.apis.get_model_status_pb2 import (
-    ModelVersionStatus,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.apis.model_pb2 import (
-    ModelSpec,  # pyright: ignore[reportAttributeAccessIssue]
-)
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    ModelVersionStatus,
+)
+from kakeai.protos.tensorflow_serving.apis.model_pb2 import (
+    ModelSpec,
+)
 from serving.model_server.config import ServedModel
 from serving.model_server.refusal import Refusal
 from serving.model_server.servable import Servable

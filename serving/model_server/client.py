@@ -6,12 +6,12 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis.predict_pb2 import (
-    PredictRequest,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import (
+    PredictRequest,
+)
+from kakeai.protos.tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from serving.model_server.signature import DEFAULT_SIGNATURE
 
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudpathlib import CloudPath
-from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
-    FileSystemStoragePathSourceConfig,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.config.model_server_config_pb2 import (
-    ModelConfig,  # pyright: ignore[reportAttributeAccessIssue]
-    ModelServerConfig,  # pyright: ignore[reportAttributeAccessIssue]
-)
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.config.file_system_storage_path_source_pb2 import (
+    FileSystemStoragePathSourceConfig,
+)
+from kakeai.protos.tensorflow_serving.config.model_server_config_pb2 import (
+    ModelConfig,
+    ModelServerConfig,
+)
 from serving.model_server.text_proto import read_text_proto
 
 TENSORFLOW_PLATFORM = "tensorflow"

@@ -4,11 +4,10 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
+from kakeai.protos.kakeai.serving_config_pb2 import MonitoringConfig
 from serving.model_server.port import check_free
 from serving.model_server.text_proto import read_text_proto
-from serving.model_server.unpackaged_protos import monitoring_config
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 REQUEST_SECONDS = 10.0  # for a client to say what it wants
@@ -19,8 +18,7 @@ def read_monitoring_config(path: Path) -> str | None:
 
     Raises KakeaiError if the file cannot be read.
     """
-    proto: Any = read_text_proto(path, monitoring_config(), "monitoring config")
-    config = proto.prometheus_config
+    config = read_text_proto(path, MonitoringConfig(), "monitoring config").prometheus_config
     return (config.path or DEFAULT_PATH) if config.enable else None
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import grpc
 import tensorflow as tf
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow.core.protobuf.config_pb2 import ThreadPoolOptionProto
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.protobuf.config_pb2 import ThreadPoolOptionProto
+from kakeai.protos.tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from serving.model_server.batch import rows_of, run_batch
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.metrics import Metrics

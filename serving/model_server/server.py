@@ -10,14 +10,14 @@ from types import TracebackType
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from tensorflow_serving.apis import (
+
+from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis import (
     model_service_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2,
     prediction_service_pb2_grpc,
 )
-
-from kakeai.errors import KakeaiError
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import ServedModel, check_names

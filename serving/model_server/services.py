@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-from tensorflow_serving.apis.get_model_metadata_pb2 import (
-    GetModelMetadataRequest,  # pyright: ignore[reportAttributeAccessIssue]
-    GetModelMetadataResponse,  # pyright: ignore[reportAttributeAccessIssue]
-    SignatureDefMap,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.apis.get_model_status_pb2 import (
-    GetModelStatusRequest,  # pyright: ignore[reportAttributeAccessIssue]
-    GetModelStatusResponse,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.apis.model_management_pb2 import (
-    ReloadConfigRequest,  # pyright: ignore[reportAttributeAccessIssue]
-    ReloadConfigResponse,  # pyright: ignore[reportAttributeAccessIssue]
-)
-from tensorflow_serving.apis.predict_pb2 import (
-    PredictRequest,  # pyright: ignore[reportAttributeAccessIssue]
-    PredictResponse,  # pyright: ignore[reportAttributeAccessIssue]
-)
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from kakeai.protos.tensorflow_serving.apis.get_model_metadata_pb2 import (
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    SignatureDefMap,
+)
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,
+    GetModelStatusResponse,
+)
+from kakeai.protos.tensorflow_serving.apis.model_management_pb2 import (
+    ReloadConfigRequest,
+    ReloadConfigResponse,
+)
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import (
+    PredictRequest,
+    PredictResponse,
+)
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.config import served_models
 from serving.model_server.metrics import Metrics

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 import grpc
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from serving.model_server.refusal import Refusal
 
 DEFAULT_SIGNATURE = "serving_default"

@@ -7,10 +7,10 @@ from typing import Any, cast
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow.core.framework.types_pb2 import DataType
-from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.framework.types_pb2 import DataType
+from kakeai.protos.tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from serving.model_server.refusal import Refusal
 
 # A TensorProto may name a huge shape and hold one value to fill it with: so its size is checked first.

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tensorflow_serving.apis.get_model_status_pb2 import (
-    ModelVersionStatus,  # pyright: ignore[reportAttributeAccessIssue]
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    ModelVersionStatus,
 )
-
 from serving.model_server.config import ServedModel
 from serving.model_server.servable import Servable
 from serving.model_server.store import Folder

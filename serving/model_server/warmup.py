@@ -7,10 +7,10 @@ from pathlib import Path
 import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis.prediction_log_pb2 import (
-    PredictionLog,  # pyright: ignore[reportAttributeAccessIssue]
-)
 
+from kakeai.protos.tensorflow_serving.apis.prediction_log_pb2 import (
+    PredictionLog,
+)
 from serving.model_server.refusal import Refusal
 from serving.model_server.servable import Servable
 
@@ -53,7 +53,7 @@ def replay_warmup(servable: Servable, folder: Path) -> int:
 def _entries(path: Path) -> Iterator[PredictionLog]:
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            yield PredictionLog.FromString(record)
+            yield PredictionLog.FromString(bytes(record))
     except (tf.errors.DataLossError, DecodeError) as error:
         raise Refusal(
             grpc.StatusCode.DATA_LOSS, f"The warm-up file {path} is no TFRecord of PredictionLog"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels
-from tensorflow_serving.apis import prediction_log_pb2
 
 from kakeai.model.configs import config_named
 from kakeai.model.network.melody_rnn import MelodyRnn
 from kakeai.model.sampling import sampler
 from kakeai.model.saved_model import MOST_STEPS, WARMUP_REQUESTS, export
+from kakeai.protos.tensorflow_serving.apis import prediction_log_pb2
 
 # All are in TensorFlow's core, which `tensorflow_model_server` is linked with; none is Python's or XLA's own.
 STOCK_OPS = """

@@ -20,16 +20,19 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
-from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from kakeai import store as model_store
 from kakeai.judging.champion_scores import fetched, log_likelihoods
 from kakeai.manifest import read_manifest
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,
+    ModelVersionStatus,
+)
+from kakeai.protos.tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
+from kakeai.protos.tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from kakeai.storage import location
 
 ROOT = Path(__file__).parents[2]

@@ -13,18 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from kakeai.errors import KakeaiError
-from kakeai.model.data.messages import BYTES, STRING, message_class
 from kakeai.model.data.tfrecord import read_records, write_records
 from kakeai.music.melody import NO_EVENT
+from kakeai.protos.kakeai.formats_pb2 import BytesList, Example, Feature, FeatureEntry, Features
 
 TRAINING, EVAL, INFO = "training.tfrecord", "eval.tfrecord", "dataset.json"
-
-# tensorflow/core/example/example.proto and feature.proto; a map is stored as its entries
-_BytesList = message_class("BytesList", {"value": (1, [BYTES])})
-_Feature = message_class("Feature", {"bytes_list": (1, _BytesList)})
-_Entry = message_class("Entry", {"key": (1, STRING), "value": (2, _Feature)})
-_Features = message_class("Features", {"feature": (1, [_Entry])})
-_Example = message_class("Example", {"features": (1, _Features)})
 
 
 @dataclass(frozen=True)
@@ -91,9 +84,10 @@ def write_dataset(path: Path, melodies: Iterable[tuple[np.ndarray, str]]) -> Non
 def _example(melody: np.ndarray, source: str) -> bytes:
     values = {"melody": melody.astype(np.int8).tobytes(), "source": source.encode()}
     entries = [
-        _Entry(key=key, value=_Feature(bytes_list=_BytesList(value=[value]))) for key, value in values.items()
+        FeatureEntry(key=key, value=Feature(bytes_list=BytesList(value=[value])))
+        for key, value in values.items()
     ]
-    return _Example(features=_Features(feature=entries)).SerializeToString()
+    return Example(features=Features(feature=entries)).SerializeToString()
 
 
 def read_dataset(path: Path) -> tuple[list[np.ndarray], list[str]]:
@@ -121,7 +115,7 @@ def read_dataset(path: Path) -> tuple[list[np.ndarray], list[str]]:
 
 def _melodies(path: Path) -> Iterator[tuple[np.ndarray, str]]:
     for record in read_records(path):
-        entries = _Example.FromString(record).features.feature
+        entries = Example.FromString(record).features.feature
         features = {entry.key: entry.value.bytes_list.value for entry in entries}
         melody = np.frombuffer(features["melody"][0], np.int8)
         if melody.min(initial=NO_EVENT) < NO_EVENT:

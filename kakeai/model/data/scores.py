@@ -10,27 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from kakeai.model.data.messages import BYTES, DOUBLE, INT32, STRING, message_class
 from kakeai.music.score import KEY_SIGNATURE, NOTE, TEMPO, TIME_SIGNATURE, Score
+from kakeai.protos.kakeai.formats_pb2 import NoteSequence
 
-# note_seq/protobuf/music.proto
-_TimeSignature = message_class(
-    "TimeSignature", {"time": (1, DOUBLE), "numerator": (2, INT32), "denominator": (3, INT32)}
-)
-_KeySignature = message_class("KeySignature", {"time": (1, DOUBLE), "key": (2, INT32), "mode": (3, INT32)})
-_Tempo = message_class("Tempo", {"time": (1, DOUBLE), "qpm": (2, DOUBLE)})
-_NoteSequence = message_class(
-    "NoteSequence",
-    {
-        "filename": (2, STRING),
-        "ticks_per_quarter": (4, INT32),
-        "time_signatures": (5, [_TimeSignature]),
-        "key_signatures": (6, [_KeySignature]),
-        "tempos": (7, [_Tempo]),
-        "notes": (8, [BYTES]),
-        "total_time": (9, DOUBLE),
-    },
-)
 _NOTE_FIELDS = {
     1: "pitch", 2: "velocity", 3: "start", 4: "end", 7: "instrument", 8: "program", 9: "is_drum",
 }  # fmt: skip
@@ -59,7 +41,7 @@ def read_pieces(records: Sequence[bytes]) -> list[Piece]:
         ValueError: A record is no NoteSequence, or holds numbers that a score cannot.
     """
     try:
-        messages = [_NoteSequence.FromString(record) for record in records]
+        messages = [NoteSequence.FromString(record) for record in records]
     except Exception:  # protobuf's own kind, which is no ValueError
         raise ValueError("a record is no NoteSequence") from None
     serialised = [note for message in messages for note in message.notes]

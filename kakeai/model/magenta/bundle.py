@@ -17,24 +17,14 @@ from google.protobuf.message import DecodeError
 
 from kakeai.errors import KakeaiError
 from kakeai.model.configs import Config, config_named
-from kakeai.model.data.messages import BYTES, STRING, message_class
 from kakeai.model.encodings.whole_melodies import encoding_of
 from kakeai.model.magenta.checkpoint_v1 import read_weights
 from kakeai.model.magenta.model import attn_length_in_graph, model_of
 from kakeai.model.magenta.weights import magenta_weights
 from kakeai.model.network.melody_rnn import MelodyRnn
+from kakeai.protos.kakeai.formats_pb2 import GeneratorBundle
 from kakeai.storage import write_whole
 
-# As far as we read them: note_seq/protobuf/generator.proto.
-GENERATOR_DETAILS = message_class("GeneratorDetails", {"id": (1, STRING)})
-GENERATOR_BUNDLE = message_class(
-    "GeneratorBundle",
-    {
-        "generator_details": (1, GENERATOR_DETAILS),
-        "checkpoint_file": (2, [BYTES]),
-        "metagraph_file": (3, BYTES),
-    },
-)
 LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
 
 
@@ -152,13 +142,13 @@ def _magenta_hparams(config: Config) -> dict[str, Any]:
     }
 
 
-def _parse(path: Path) -> Any:  # noqa: ANN401  a GENERATOR_BUNDLE
+def _parse(path: Path) -> GeneratorBundle:
     if not path.is_file():
         raise KakeaiError(f"there is no bundle {path}; give the path of a .mag file")
     if path.stat().st_size > LARGEST_BUNDLE:
         raise KakeaiError(f"{path} is larger than {LARGEST_BUNDLE >> 20} MB: no MelodyRNN bundle")
     try:
-        bundle = GENERATOR_BUNDLE.FromString(path.read_bytes())
+        bundle = GeneratorBundle.FromString(path.read_bytes())
     except DecodeError:
         raise KakeaiError(f"{path} is not a Magenta bundle (.mag)") from None
     if len(bundle.checkpoint_file) != 1:

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from kakeai.errors import KakeaiError
 from kakeai.model.configs import CONFIGS, Config, config_named
@@ -22,6 +20,8 @@ from kakeai.model.magenta.weights import (
     todays_names,
 )
 from kakeai.model.network.melody_rnn import MelodyRnn
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 LARGEST_GRAPH = 2**26  # bytes that are looked through; Magenta's have under one MB
 LONGEST_ATTENTION = 4096  # steps; Magenta's default is 40

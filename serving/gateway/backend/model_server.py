@@ -10,19 +10,18 @@ import grpc
 import numpy as np
 
 from kakeai.music.melody import MAX_PITCH, NO_EVENT
+from kakeai.protos.tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,
+    ModelVersionStatus,
+)
+from kakeai.protos.tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from kakeai.protos.tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 from serving.gateway.api.messages import ModelVersion
 from serving.gateway.backend import tensors
 from serving.gateway.backend.ask import Ask, Reply
 from serving.gateway.backend.channel import open_channel
-from serving.gateway.backend.tensorflow_protos import (
-    GetModelMetadataRequest,
-    GetModelStatusRequest,
-    ModelServiceStub,
-    ModelVersionStatus,
-    PredictionServiceStub,
-    PredictRequest,
-    Proto,
-)
 from serving.gateway.errors import (
     GatewayError,
     LabelMissing,
@@ -130,10 +129,10 @@ class ModelServer:
             )
         return response.model_spec.version.value
 
-    async def _predict(self, request: Proto) -> Proto:
+    async def _predict(self, request: PredictRequest) -> PredictResponse:
         """One answer in time; where hedging is on, the first of two, the second asked for after a while."""
         deadline = time.monotonic() + self._settings.predict_seconds
-        calls: set[asyncio.Future[Proto]] = set()
+        calls: set[asyncio.Future[PredictResponse]] = set()
         try:
             while True:
                 left = deadline - time.monotonic()
@@ -196,7 +195,7 @@ def _error(error: grpc.aio.AioRpcError, model: str, version: int | None) -> Gate
             return ModelServerFault("The model server failed; the gateway's log has its words.")
 
 
-def _replies(response: Proto, ask: Ask) -> list[Reply]:
+def _replies(response: PredictResponse, ask: Ask) -> list[Reply]:
     """The melodies in a response. Raises ModelServerFault for anything that is none."""
     shape = (len(ask.seeds), ask.steps)
     try:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.gateway.backend.tensorflow_protos import DT_FLOAT, DT_INT32, DT_INT64, Proto, TensorProto
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.framework.types_pb2 import DT_FLOAT, DT_INT32, DT_INT64
 
 
 class _Kind(NamedTuple):
@@ -21,7 +22,7 @@ _KINDS = {
 _NUMBERS = {kind.dtype: number for number, kind in _KINDS.items()}
 
 
-def tensor(array: np.ndarray) -> Proto:
+def tensor(array: np.ndarray) -> TensorProto:
     """A ``TensorProto`` of the same shape and values. ``array`` is float32, int32 or int64."""
     message = TensorProto(dtype=_NUMBERS[array.dtype.newbyteorder("<")])
     for size in array.shape:
@@ -30,7 +31,7 @@ def tensor(array: np.ndarray) -> Proto:
     return message
 
 
-def array(message: Proto) -> np.ndarray:
+def array(message: TensorProto) -> np.ndarray:
     """The array in a ``TensorProto`` of float32, int32 or int64.
 
     TensorFlow sends values packed as bytes or one by one, and may leave off a tail that repeats the last

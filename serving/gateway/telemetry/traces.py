@@ -16,8 +16,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.gateway.backend.tensorflow_protos import Proto
-
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -68,9 +66,9 @@ class CallTraces(grpc.aio.UnaryUnaryClientInterceptor):
 
     async def intercept_unary_unary(
         self,
-        continuation: Callable[[grpc.aio.ClientCallDetails, Proto], Awaitable[grpc.aio.UnaryUnaryCall]],
+        continuation: Callable[[grpc.aio.ClientCallDetails, object], Awaitable[grpc.aio.UnaryUnaryCall]],
         client_call_details: grpc.aio.ClientCallDetails,
-        request: Proto,
+        request: object,
     ) -> grpc.aio.UnaryUnaryCall:
         """Make the call, inside its span."""
         method = client_call_details.method

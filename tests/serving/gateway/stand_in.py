@@ -10,12 +10,15 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.gateway.backend import tensorflow_protos as protos
+from kakeai.protos.tensorflow.core.framework.types_pb2 import DT_INT32
+from kakeai.protos.tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 from serving.gateway.backend import tensors
-
-# The stubs come after the messages, or they would bring TensorFlow with them.
-# isort: split
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 WAIT_SECONDS = 20  # for what must happen soon, on however slow a machine
 
@@ -80,12 +83,12 @@ class StandIn(
             context.abort(
                 grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Specific({name}, {version})"
             )
-        response = protos.PredictResponse()
+        response = predict_pb2.PredictResponse()
         response.model_spec.name = name
         response.model_spec.version.value = version
         rows, steps = len(inputs["seed"]), int(inputs["steps"][0])
         melody = response.outputs["melody"]  # value by value, as servers may send it
-        melody.dtype = protos.DT_INT32
+        melody.dtype = DT_INT32
         melody.tensor_shape.dim.add(size=rows)
         melody.tensor_shape.dim.add(size=steps)
         melody.int_val.extend(np.tile(np.resize(self.asked[-1].primer, steps), rows).tolist())
@@ -101,7 +104,7 @@ class StandIn(
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         label = request.model_spec.version_label
         self._check_label(label, context)
-        response = protos.GetModelMetadataResponse()
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.version.value = self.labels[label]
         return response
 
@@ -109,10 +112,10 @@ class StandIn(
         name = request.model_spec.name
         if name not in self.states:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
-        response = protos.GetModelStatusResponse()
+        response = get_model_status_pb2.GetModelStatusResponse()
         for version, state in self.states[name].items():  # of whatever label: TF Serving takes no notice
             response.model_version_status.add(
-                version=version, state=protos.ModelVersionStatus.State.Value(state)
+                version=version, state=get_model_status_pb2.ModelVersionStatus.State.Value(state)
             )
         return response
 

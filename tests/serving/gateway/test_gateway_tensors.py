@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from kakeai.protos.tensorflow.core.framework.tensor_pb2 import TensorProto
+from kakeai.protos.tensorflow.core.framework.types_pb2 import DT_INT32
 from serving.gateway.backend import tensors
-from serving.gateway.backend.tensorflow_protos import DT_INT32, TensorProto
 
 _arrays = st.one_of(
     *(

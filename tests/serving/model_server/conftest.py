@@ -9,9 +9,16 @@ from typing import Any
 import grpc
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_log_pb2, prediction_service_pb2_grpc
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 
+from kakeai.protos.tensorflow_serving.apis import (
+    model_service_pb2_grpc,
+    prediction_log_pb2,
+    prediction_service_pb2_grpc,
+)
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import (
+    GetModelStatusRequest,
+    ModelVersionStatus,
+)
 from serving.model_server.config import ServedModel
 from serving.model_server.server import ModelServer
 

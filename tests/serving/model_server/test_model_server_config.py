@@ -4,10 +4,10 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
+from kakeai.protos.tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from serving.model_server.catalogue import Catalogue
 from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, Latest, ServedModel, Specific, read_config_file

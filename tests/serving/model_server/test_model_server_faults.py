@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
 from serving.model_server.client import PredictError, predict
 from serving.model_server.config import ServedModel
 

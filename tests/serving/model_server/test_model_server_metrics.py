@@ -7,9 +7,9 @@ import urllib.request
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from serving.model_server.__main__ import main
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.client import PredictError, predict

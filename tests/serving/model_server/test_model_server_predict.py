@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
-from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
+from kakeai.protos.tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+from kakeai.protos.tensorflow_serving.apis.get_model_metadata_pb2 import (
+    GetModelMetadataRequest,
+    SignatureDefMap,
+)
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
 from serving.model_server.client import PredictError, predict
 from serving.model_server.tensors import proto_of
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
+from kakeai.protos.tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, Latest, ServedModel, Specific
 from serving.model_server.scheduler import PROCESSORS
