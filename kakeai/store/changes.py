@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kakeai.errors import KakeaiError
 from kakeai.store.cards import FORMAT, champion, lineage, read_card, versions
-from kakeai.store.layout import CARD
+from kakeai.store.layout import CARD, GRAPH
 from kakeai.store.places import in_a_sentence, shelf
 from kakeai.store.shelf import Sources
 
@@ -58,6 +58,8 @@ def promote(store: "Path | GSPath", model: str, version: int, by: str = "", beca
     card = read_card(store, model, version)
     with in_a_sentence(store, "read"):
         files = {name: path for name, path in shelf(store, model).files(version).items() if name != CARD}
+    if GRAPH not in files:
+        raise KakeaiError(f"version {version} of {model} was pruned meanwhile; nothing was promoted")
     promoted = {"promoted_from": version, "promoted_by": by, "promoted_because": because}
     return _add(files, {**card, **promoted}, store, model, there[-1], descends_from=version)
 
