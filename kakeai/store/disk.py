@@ -48,9 +48,12 @@ class DiskShelf:
             return None
 
     def files(self, version: int) -> Sources:
-        """Return a version's files."""
+        """Return a version's files; none if it is taken away meanwhile."""
         folder = self._folder / str(version)
-        return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        try:
+            return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        except FileNotFoundError:
+            return {}
 
     def add(self, files: Sources, card: dict[str, Any]) -> int:
         """Stage the next version, rename it into its place, and tidy up."""
@@ -94,10 +97,16 @@ class DiskShelf:
     def _locked_folder(self) -> tuple[Path, int]:
         while True:
             folder = Path(tempfile.mkdtemp(prefix=UNDER_WAY, dir=self._folder))
-            with suppress(FileNotFoundError):  # until it is locked it looks dead, and can be cleared away
+            try:
                 folder.chmod(0o755)
-                if (held := lock(folder / LOCK, create=True)) is not None:
-                    return folder, held
+                held = lock(folder / LOCK, create=True)
+            except FileNotFoundError:  # until it is locked it looks dead, and another one cleared it away
+                continue
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            if held is not None:
+                return folder, held
 
     def _commit(self, staged: Path, sizes: dict[str, int], card: dict[str, Any]) -> int:
         taken = [int(child.name) for child in self._children() if is_version(child.name)]

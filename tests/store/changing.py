@@ -10,9 +10,9 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from kakeai import store as model_store
+from touches import before_each_touch
 
-TOUCHES = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.scandir", "os.listdir"}
+from kakeai import store as model_store
 
 
 def files(folder: Path, mark: str) -> dict[str, Path]:
@@ -27,21 +27,13 @@ def files(folder: Path, mark: str) -> dict[str, Path]:
     return {name: folder / mark / name for name in names}
 
 
-def die_at(touch: int, store: Path) -> None:
-    touches = count(1)
-
-    def hook(event: str, arguments: tuple) -> None:
-        if event in TOUCHES and str(arguments[0]).startswith(f"{store}/tiny") and next(touches) == touch:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
+def publish(store: Path) -> None:
+    model_store.publish(files(store.parent / "sources", "c"), {"bundle_sha256": "c"}, store, "tiny", 2)
 
 
 def main(folder: Path, action: str) -> None:
     change = {
-        "publish": lambda store: model_store.publish(
-            files(folder / "sources", "c"), {"bundle_sha256": "c"}, store, "tiny", 2
-        ),
+        "publish": publish,
         "promote": lambda store: model_store.promote(store, "tiny", 1),
         "prune": lambda store: model_store.prune(store, "tiny", keep=1),
     }[action]
@@ -53,12 +45,19 @@ def main(folder: Path, action: str) -> None:
             )
         child = os.fork()
         if not child:
-            die_at(touch, store)
-            change(store)
+            touches = count(1)
+
+            def die(touches: count = touches, touch: int = touch) -> None:
+                if next(touches) == touch:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            with before_each_touch(store / "tiny", die):
+                change(store)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
             sys.exit(os.waitstatus_to_exitcode(status))
 
 
-main(Path(sys.argv[1]), sys.argv[2])
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
