@@ -147,7 +147,7 @@ class BucketShelf:
             return overtaken(self._folder)
         return removed(
             self._folder,
-            "`kakeai models prune` and other releases do that once a release has not refreshed its claim for "
+            "`kakeai models prune` and other releases do that to a release that has not refreshed its claim for "
             f"{DEAD_AFTER_SECONDS:.0f} s",
         )
 

@@ -31,7 +31,7 @@ def publish(files: Sources, card: dict[str, Any], store: "Path | GSPath", model:
 
     Raises:
         OvertakenError: Another version came after `parent`.
-        KakeaiError: The store cannot be written, or a newer Kakeai wrote it.
+        KakeaiError: The store cannot be written, a newer Kakeai wrote it, or the files were removed meanwhile.
     """
     return _add(files, {**card, "name": model}, store, model, parent, descends_from=parent)
 
@@ -82,7 +82,10 @@ def rollback(store: "Path | GSPath", model: str, by: str = "", because: str = ""
 def prune(
     store: "Path | GSPath", model: str, keep: int, pinned: Collection[int] = (), dry_run: bool = False
 ) -> list[int]:
-    """Take old versions away, and what killed releases left. Cards are kept, so that the lineage stays whole.
+    """Take old versions away, and what dead releases left. Cards are kept, so that the lineage stays whole.
+
+    A release that is under way is left alone. One that was killed is known for dead at once on a disk, and
+    `kakeai.store.leases.DEAD_AFTER_SECONDS` later in a bucket.
 
     Args:
         store: The model store.

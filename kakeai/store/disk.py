@@ -99,8 +99,8 @@ class DiskShelf:
             folder = Path(tempfile.mkdtemp(prefix=UNDER_WAY, dir=self._folder))
             try:
                 folder.chmod(0o755)
-                held = lock(folder / LOCK, create=True)
-            except FileNotFoundError:  # until it is locked it looks dead, and another one cleared it away
+                held = lock(folder / LOCK)
+            except FileNotFoundError:  # before it was locked it looked dead, and was cleared away
                 continue
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -128,15 +128,13 @@ class DiskShelf:
     def _lost(self, card: dict[str, Any]) -> KakeaiError:
         if self._newest() != (card["parent"] or 0):
             return overtaken(self._folder)
-        return removed(self._folder, "a person or a Kakeai that is older than this one can do that")
+        return removed(
+            self._folder, "a person or an older Kakeai did that; this one leaves releases under way alone"
+        )
 
     def _clear(self, claim: Path) -> None:
-        try:
-            held = lock(claim / LOCK)
-        except FileNotFoundError:  # the release died before it made the lock
-            self._take_away(claim)
-        else:
-            if held is not None:
+        with suppress(FileNotFoundError):  # it ended just now
+            if (held := lock(claim / LOCK)) is not None:
                 self._take_away(claim)
                 unlock(held)
 

@@ -16,22 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def lock(path: Path, create: bool = False) -> int | None:
-    """Lock a file until its descriptor is closed.
-
-    Args:
-        path: The file; only its lock matters.
-        create: Whether it is made if it is not there.
+def lock(path: Path) -> int | None:
+    """Make a file if it is not there, and lock it until its descriptor is closed.
 
     Returns:
-        The descriptor; None if another one holds the lock, or if another user's file cannot be opened.
+        The descriptor; None if another process holds the lock, or if the file is another user's and cannot be opened.
 
     Raises:
-        FileNotFoundError: There is no such file, or it was deleted before it was locked.
+        FileNotFoundError: Its folder is not there, or was taken away before the file was locked.
         OSError: The disk has no locks.
     """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except PermissionError:
         return None
     try:

@@ -65,16 +65,11 @@ def overtaken(folder: "Path | GSPath") -> OvertakenError:
     )
 
 
-def removed(folder: "Path | GSPath", by: str) -> KakeaiError:
-    """Return the sentence for a release whose staged files are gone.
-
-    Args:
-        folder: The model's folder.
-        by: What removes them.
-    """
+def removed(folder: "Path | GSPath", why: str) -> KakeaiError:
+    """Return the sentence for a release whose staged files are gone."""
     return KakeaiError(
         f"the files of this release were removed from {folder} before it ended, so this model was not released; "
-        f"{by}. Release it again"
+        f"release it again ({why})"
     )
 
 
