@@ -1,12 +1,13 @@
 """Changes a store in a folder time and again, each in a process of its own that is killed a step later.
 
 changing.py FOLDER ACTION: FOLDER/1, FOLDER/2 … are left as `kill -9` left them before the first, second … time that the
-change touched the store; the last is of a change that ended.
+change touched the store; the last is of a change that ended. A prune also finds what a killed release left.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -31,6 +32,26 @@ def publish(store: Path) -> None:
     model_store.publish(files(store.parent / "sources", "c"), {"bundle_sha256": "c"}, store, "tiny", 2)
 
 
+def killed(change: Callable[[Path], object], store: Path, touch: int) -> bool:
+    """Whether the change was killed, or ended before it touched the store so often."""
+    child = os.fork()
+    if not child:
+        touches = count(1)
+
+        def die() -> None:
+            if next(touches) == touch:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with before_each_touch(store / "tiny", die):
+            change(store)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    exit_code = os.waitstatus_to_exitcode(status)
+    if exit_code not in (0, -signal.SIGKILL):
+        sys.exit(exit_code)
+    return exit_code != 0
+
+
 def main(folder: Path, action: str) -> None:
     change = {
         "publish": publish,
@@ -43,20 +64,10 @@ def main(folder: Path, action: str) -> None:
             model_store.publish(
                 files(folder / "sources", mark), {"bundle_sha256": mark}, store, "tiny", parent
             )
-        child = os.fork()
-        if not child:
-            touches = count(1)
-
-            def die(touches: count = touches, touch: int = touch) -> None:
-                if next(touches) == touch:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            with before_each_touch(store / "tiny", die):
-                change(store)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-            sys.exit(os.waitstatus_to_exitcode(status))
+        if action == "prune":  # which then has a dead release to clear away
+            assert killed(publish, store, touch=20)
+        if not killed(change, store, touch):
+            return
 
 
 if __name__ == "__main__":

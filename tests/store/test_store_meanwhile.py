@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
-from threading import Semaphore
+from threading import Event, Semaphore
 
 import pytest
 from touches import before_each_touch
@@ -234,3 +235,34 @@ def test_a_version_that_lacks_a_file_is_not_released(in_folder):
     assert "the files of this release were removed from " in said
     assert in_folder.marks() == {1: "a", 2: "b"}
     assert in_folder.debris() == []
+
+
+def test_many_releases_and_prunes_at_once(store):
+    store.seed("a")
+    ended, made, failed = Event(), {}, []
+
+    def release(name):
+        for turn in range(5):
+            mark = f"{name}{turn}"
+            number, said = publish(store, mark, parent=model_store.champion(store.path, MODEL))
+            made.update(number)
+            if said and not said.startswith("OvertakenError: another release into "):
+                failed.append(said)
+
+    def prune_on():
+        while not ended.is_set():
+            prune(store, keep=2)
+
+    with ThreadPoolExecutor() as threads:
+        prunes = [threads.submit(prune_on) for _ in range(2)]
+        releases = [threads.submit(release, name) for name in "xyz"]
+        wait(releases)
+        ended.set()
+    for future in (*prunes, *releases):
+        future.result()
+    assert failed == []
+    assert made
+    prune(store, keep=2)
+    assert max(store.marks()) == max(made)
+    assert store.marks().items() <= made.items()
+    assert store.debris() == []
