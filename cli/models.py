@@ -141,7 +141,7 @@ def prune(
 ) -> None:
     """Remove old versions, and what killed releases left behind; the cards stay, and with them the lineage.
 
-    A release that is under way meanwhile is ended.
+    A release that is under way is left alone. In a bucket, one that was killed counts as under way for a minute.
 
     Example: kakeai models prune --store gs://my-bucket/store --keep 10 --pin 3
     """

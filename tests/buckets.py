@@ -1,13 +1,14 @@
 """A storage service on loopback for the real client: gcp-storage-emulator's, with what it lacks of Google's.
 
-It answers side by side, lists in pages, heeds generations and their preconditions, remembers what it was asked, and
-fails when a test says so.
+It answers side by side, lists in pages, heeds generations and their preconditions, has a clock that can be put forward,
+remembers what it was asked, and fails when a test says so.
 """
 
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import md5
 from http.server import ThreadingHTTPServer
@@ -86,6 +87,10 @@ class Bucket:
         """What leads the storage client here."""
         return {"STORAGE_EMULATOR_HOST": self.address, "NO_GCE_CHECK": "true"}
 
+    def put_forward(self, seconds: float) -> None:
+        """Put the service's clock forward, from which objects have their times."""
+        self._storage.ahead += timedelta(seconds=seconds)
+
     def folder(self) -> str:
         """Return a gs:// address under which nothing lies yet."""
         return f"gs://{BUCKET}/{next(self._numbers)}"
@@ -106,7 +111,6 @@ class Bucket:
                 "md5Hash": b64encode(md5(content).digest()).decode(),
                 "crc32c": b64encode(google_crc32c.Checksum(content).digest()).decode(),
                 "etag": generation,
-                "updated": "2026-01-01T00:00:00.000Z",
             }
             self._storage.conditions = {}
             self._storage.create_file(BUCKET, name, content, described)
@@ -162,7 +166,7 @@ class Bucket:
     def _serve(self, call: Call, handler: "_Handler") -> int | None:
         with self._lock:
             self._storage.conditions = call.query
-            self._storage.reads = call.method == "GET"
+            self._storage.checks = call.method in ("GET", "PATCH")
             try:
                 if call.lists and "delimiter" not in call.query:
                     return self._list(call, handler)
@@ -194,10 +198,11 @@ class _ConditionNotMetError(Exception):
 
 
 class _Storage(Storage):
-    """The emulator's storage, with generations that count."""
+    """The emulator's storage, with generations that count and times that change with metadata."""
 
     conditions: dict[str, str]
-    reads = False
+    checks = False
+    ahead = timedelta()
 
     def __init__(self) -> None:
         super().__init__(use_memory_fs=True)
@@ -211,7 +216,12 @@ class _Storage(Storage):
         self, bucket_name: str, file_name: str, content: bytes, file_obj: Any, file_id: str | None = None
     ) -> None:
         self._check(bucket_name, file_name, self._at_the_end.pop(file_id or "", self.conditions))
+        file_obj["updated"] = file_obj["timeCreated"] = self._now()
         super().create_file(bucket_name, file_name, content, file_obj, file_id)
+
+    def patch_object(self, bucket_name: str, file_name: str, file_obj: Any) -> None:
+        file_obj["updated"] = self._now()
+        super().patch_object(bucket_name, file_name, file_obj)
 
     def create_resumable_upload(self, bucket_name: str, file_name: str, file_obj: Any) -> str:
         self._check(bucket_name, file_name, self.conditions)
@@ -224,7 +234,7 @@ class _Storage(Storage):
         super().delete_file(bucket_name, file_name)
 
     def get_file_obj(self, bucket_name: str, file_name: str) -> Any:
-        if self.reads:
+        if self.checks:
             self._check(bucket_name, file_name, self.conditions)
             wanted = self.conditions.get("generation")
             if wanted and wanted != self._generation(bucket_name, file_name):
@@ -235,12 +245,20 @@ class _Storage(Storage):
         return super().get_file_obj(bucket_name, file_name)
 
     def _check(self, bucket_name: str, file_name: str, conditions: dict[str, str]) -> None:
-        wanted = conditions.get("ifGenerationMatch")
-        if wanted is not None and wanted != self._generation(bucket_name, file_name):
-            raise _ConditionNotMetError
+        there = self.objects.get(bucket_name, {}).get(file_name, {})
+        for condition, field in (
+            ("ifGenerationMatch", "generation"),
+            ("ifMetagenerationMatch", "metageneration"),
+        ):
+            wanted = conditions.get(condition)
+            if wanted is not None and wanted != there.get(field, "0"):
+                raise _ConditionNotMetError
 
     def _generation(self, bucket_name: str, file_name: str) -> str:
         return self.objects.get(bucket_name, {}).get(file_name, {"generation": "0"})["generation"]
+
+    def _now(self) -> str:
+        return (datetime.now(UTC) + self.ahead).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class _Server(ThreadingHTTPServer):

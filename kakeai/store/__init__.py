@@ -7,6 +7,10 @@ STORE/MODEL/.*                       releases under way, or what is left of one 
 
 A version appears whole or not at all and is never changed. Numbers only grow; one that is missing was pruned, or its
 release did not end.
+
+A release shows that it lives: on a disk by a lock, in a bucket by a claim that it refreshes. Prunings and other
+releases leave it alone, and clear away what dead releases left. Of two releases that were compared with the same
+version one is made, and the other ends with an OvertakenError; in a bucket both can be made if they end at once.
 """
 
 from kakeai.store.cards import champion, lineage, read_card, versions, withdrawn

@@ -1,21 +1,27 @@
 """A model's folder in a bucket, which has no renaming: a version is staged, and copied into its place graph last.
 
-The staged graph, MODEL/.VERSION/saved_model.pb, is the first object of a release and its right to end: made only if
-it is not there, it holds the number; the last copy is made from it and from no other generation of it. So whoever
-deletes it has ended that release, and may then clear away what is left of it.
+The staged graph, MODEL/.VERSION/saved_model.pb, is the first object of a release and its claim. It is made only if it
+is not there, so it holds the number. The last copy is made from this generation of it alone, so a release whose claim
+is deleted cannot end, and what is left of it can be cleared away. Two kinds of claims are deleted: those of numbers
+that are not above the newest version, since their releases have ended or are overtaken; and those that were not
+refreshed (`kakeai.store.leases`), since their releases are dead. Every deletion names the generation that was seen, so
+it never meets what another release has put there since.
 """
 
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
 
+from kakeai.errors import KakeaiError
 from kakeai.store.layout import CARD, GRAPH, PRUNED, is_version
-from kakeai.store.shelf import Sources, overtaken
+from kakeai.store.leases import DEAD_AFTER_SECONDS, refreshed
+from kakeai.store.shelf import Sources, gone, overtaken, removed
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
@@ -54,19 +60,17 @@ class BucketShelf:
 
     def add(self, files: Sources, card: dict[str, Any]) -> int:
         """Stage the next version, copy it into its place, and tidy up."""
+        parent = card["parent"] or 0
         number, claim = self._claim(files[GRAPH])
         try:
-            contents: dict[str, Any] = {name: files[name] for name in files if name != GRAPH}
-            contents[CARD] = json.dumps({**card, "version": number}, indent=1).encode()
-            staged = _at_once(lambda name: self._put(f".{number}/{name}", contents[name]), contents)
-            if max(self.versions(), default=0) != (card["parent"] or 0):
-                raise overtaken(self._folder)
-            self._copy_into_place(number, dict(zip(contents, staged, strict=True)), claim)
+            with refreshed(claim):
+                staged = self._stage(number, files, card)
+                self._commit(number, staged, claim, parent)
         except BaseException as error:
             with suppress(GoogleAPIError):  # else the next release does it
-                self._clear(number)
+                self._clear(number, claim)
             if isinstance(error, NotFound | PreconditionFailed):
-                raise overtaken(self._folder) from None
+                raise self._lost(parent) from None
             raise
         with suppress(GoogleAPIError):
             self.tidy()
@@ -78,19 +82,22 @@ class BucketShelf:
         self._delete_version(version)
 
     def tidy(self) -> None:
-        """End and clear away the releases that are staged, and go on with prunings that were begun."""
-        names = self._list()
-        for number in {int(name[1:].split("/")[0]) for name in names if is_version(name[1:].split("/")[0])}:
-            self._clear(number)
-        whole = _whole(names)
-        pruned = {int(Path(name).stem) for name in names if name.startswith(f"{PRUNED}/")}
-        for number in {int(name.split("/")[0]) for name in names if is_version(name.split("/")[0])} & pruned:
-            if number not in whole:
-                self._delete_version(number)
+        """Clear away the releases that cannot end, and go on with prunings that were begun."""
+        listed = self._list()
+        whole = _whole(listed)
+        for number in sorted({int(first[1:]) for first in _firsts(listed) if is_version(first[1:])}):
+            claim = listed.get(f".{number}/{GRAPH}")
+            if claim is None or number <= max(whole, default=0):
+                self._clear(number, claim)
+            elif self._is_dead(number, claim):
+                self._clear(number, claim, claim.metageneration)
+        pruned = {int(Path(name).stem) for name in listed if name.startswith(f"{PRUNED}/")}
+        for number in {int(first) for first in _firsts(listed) if is_version(first)} & pruned - set(whole):
+            self._delete_version(number)
 
     def _claim(self, graph: Any) -> "tuple[int, Blob]":  # noqa: ANN401  a path
         # Numbers in use are those of versions, of releases under way and of versions pruned.
-        firsts = {name.split("/")[0].removeprefix(".") for name in self._list()}
+        firsts = {first.removeprefix(".") for first in _firsts(self._list())}
         pruned = {name.removesuffix(".json") for name in self._list(f"{PRUNED}/")}
         number = max((int(name) for name in firsts | pruned if is_version(name)), default=0) + 1
         while True:
@@ -98,10 +105,16 @@ class BucketShelf:
                 claim = self._put(f".{number}/{GRAPH}", graph, if_generation_match=0)
                 if not self._list(f"{number}/"):
                     return number, claim
-                claim.delete()  # a release that took this number ended just now
+                self._delete([claim])  # a release that took this number ended just now
             number += 1
 
-    def _copy_into_place(self, number: int, staged: "dict[str, Blob]", claim: "Blob") -> None:
+    def _stage(self, number: int, files: Sources, card: dict[str, Any]) -> "dict[str, Blob]":
+        contents: dict[str, Any] = {name: files[name] for name in files if name != GRAPH}
+        contents[CARD] = json.dumps({**card, "version": number}, indent=1).encode()
+        staged = _at_once(lambda name: self._put(f".{number}/{name}", contents[name]), contents)
+        return dict(zip(contents, staged, strict=True))
+
+    def _commit(self, number: int, staged: "dict[str, Blob]", claim: "Blob", parent: int) -> None:
         def copy(blob: "Blob", name: str) -> None:
             # A copy whose answer was lost is tried again, and then is there already.
             with suppress(PreconditionFailed):
@@ -113,33 +126,64 @@ class BucketShelf:
                     if_source_generation_match=blob.generation,
                 )
 
-        _at_once(lambda name: copy(staged[name], name), staged)
-        self._check(number, staged)
-        copy(claim, GRAPH)
-        self._check(number, {**staged, GRAPH: claim})
+        def check(expected: "dict[str, Blob]") -> None:
+            there = {name: blob.crc32c for name, blob in self._list(f"{number}/").items()}
+            if there != {name: blob.crc32c for name, blob in expected.items()}:
+                raise self._lost(parent)
 
-    def _check(self, number: int, expected: "dict[str, Blob]") -> None:
-        there = {name: blob.crc32c for name, blob in self._list(f"{number}/").items()}
-        if there != {name: blob.crc32c for name, blob in expected.items()}:
+        self._check_newest(parent)
+        _at_once(lambda name: copy(staged[name], name), staged)
+        check(staged)
+        self._check_newest(parent)
+        copy(claim, GRAPH)
+        check({**staged, GRAPH: claim})
+
+    def _check_newest(self, parent: int) -> None:
+        if max(self.versions(), default=0) != parent:
             raise overtaken(self._folder)
 
-    def _clear(self, number: int) -> None:
-        # The claim first; whatever comes after it can be done again by the next who tidies up.
-        self._delete([f".{number}/{GRAPH}"])
-        if GRAPH not in (left := self._list(f"{number}/")):
-            self._delete(f"{number}/{name}" for name in left)
-        self._delete(f".{number}/{name}" for name in self._list(f".{number}/"))
+    def _lost(self, parent: int) -> KakeaiError:
+        if max(self.versions(), default=0) != parent:
+            return overtaken(self._folder)
+        return removed(
+            self._folder,
+            "`kakeai models prune` and other releases do that to a release that has not refreshed its claim for "
+            f"{DEAD_AFTER_SECONDS:.0f} s",
+        )
+
+    def _is_dead(self, number: int, claim: "Blob") -> bool:
+        # An object that is written now has the bucket's time. It lies where clearing would take it away.
+        mark: Any = self._put(f".{number}/now", b"")
+        self._delete([mark])
+        return mark.updated - claim.updated > timedelta(seconds=DEAD_AFTER_SECONDS)
+
+    def _clear(self, number: int, claim: "Blob | None", metageneration: int | None = None) -> None:
+        # The claim first; what comes after it can be done again by the next who tidies up.
+        if claim is not None:
+            self._delete([claim], metageneration)
+        listed = self._list()
+        if f".{number}/{GRAPH}" in listed:
+            return  # it was refreshed, or the number is another release's by now
+        if f"{number}/{GRAPH}" not in listed:
+            self._delete(blob for name, blob in listed.items() if name.startswith(f"{number}/"))
+        self._delete(blob for name, blob in listed.items() if name.startswith(f".{number}/"))
 
     def _delete_version(self, number: int) -> None:
-        self._delete([f"{number}/{GRAPH}"])
-        self._delete(f"{number}/{name}" for name in self._list(f"{number}/"))
+        files = self._list(f"{number}/")
+        self._delete(blob for name, blob in files.items() if name == GRAPH)
+        self._delete(blob for name, blob in files.items() if name != GRAPH)
 
-    def _delete(self, names: Iterable[str]) -> None:
-        def delete(name: str) -> None:
-            with suppress(NotFound):
-                self._blob(name).delete()
+    def _delete(self, blobs: "Iterable[Blob]", metageneration: int | None = None) -> None:
+        def delete(blob: "Blob") -> None:
+            # Another one was faster, or it is no longer what was seen.
+            with suppress(NotFound, PreconditionFailed):
+                self._bucket.delete_blob(
+                    blob.name,
+                    if_generation_match=blob.generation,
+                    if_metageneration_match=metageneration,
+                )
 
-        _at_once(delete, names)
+        _at_once(delete, blobs)
 
     def _put(self, name: str, content: Any, if_generation_match: int | None = None) -> "Blob":  # noqa: ANN401
         blob = self._blob(name)
@@ -147,12 +191,18 @@ class BucketShelf:
             case bytes():
                 blob.upload_from_string(content, "application/json", if_generation_match=if_generation_match)
             case Path():
-                blob.upload_from_filename(str(content), if_generation_match=if_generation_match)
+                try:
+                    blob.upload_from_filename(str(content), if_generation_match=if_generation_match)
+                except FileNotFoundError:
+                    raise gone(content) from None
             case _:  # in the same bucket
                 source = self._bucket.blob(content.blob)
-                return self._bucket.copy_blob(
-                    source, self._bucket, blob.name, if_generation_match=if_generation_match
-                )
+                try:
+                    return self._bucket.copy_blob(
+                        source, self._bucket, blob.name, if_generation_match=if_generation_match
+                    )
+                except NotFound:
+                    raise gone(content) from None
         return blob
 
     def _blob(self, name: str) -> "Blob":
@@ -161,6 +211,10 @@ class BucketShelf:
     def _list(self, under: str = "") -> "dict[str, Blob]":
         prefix = self._prefix + under
         return {blob.name[len(prefix) :]: blob for blob in self._bucket.list_blobs(prefix=prefix)}
+
+
+def _firsts(names: Iterable[str]) -> set[str]:
+    return {name.split("/")[0] for name in names}
 
 
 def _whole(names: Iterable[str]) -> list[int]:

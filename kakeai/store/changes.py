@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kakeai.errors import KakeaiError
 from kakeai.store.cards import FORMAT, champion, lineage, read_card, versions
-from kakeai.store.layout import CARD
+from kakeai.store.layout import CARD, GRAPH
 from kakeai.store.places import in_a_sentence, shelf
 from kakeai.store.shelf import Sources
 
@@ -31,7 +31,7 @@ def publish(files: Sources, card: dict[str, Any], store: "Path | GSPath", model:
 
     Raises:
         OvertakenError: Another version came after `parent`.
-        KakeaiError: The store cannot be written, or a newer Kakeai wrote it.
+        KakeaiError: The store cannot be written, a newer Kakeai wrote it, or the files were removed meanwhile.
     """
     return _add(files, {**card, "name": model}, store, model, parent, descends_from=parent)
 
@@ -58,6 +58,8 @@ def promote(store: "Path | GSPath", model: str, version: int, by: str = "", beca
     card = read_card(store, model, version)
     with in_a_sentence(store, "read"):
         files = {name: path for name, path in shelf(store, model).files(version).items() if name != CARD}
+    if GRAPH not in files:
+        raise KakeaiError(f"version {version} of {model} was pruned meanwhile; nothing was promoted")
     promoted = {"promoted_from": version, "promoted_by": by, "promoted_because": because}
     return _add(files, {**card, **promoted}, store, model, there[-1], descends_from=version)
 
@@ -80,7 +82,10 @@ def rollback(store: "Path | GSPath", model: str, by: str = "", because: str = ""
 def prune(
     store: "Path | GSPath", model: str, keep: int, pinned: Collection[int] = (), dry_run: bool = False
 ) -> list[int]:
-    """Take old versions away, and what killed releases left. Cards are kept, so that the lineage stays whole.
+    """Take old versions away, and what dead releases left. Cards are kept, so that the lineage stays whole.
+
+    A release that is under way is left alone. One that was killed is known for dead at once on a disk, and
+    `kakeai.store.leases.DEAD_AFTER_SECONDS` later in a bucket.
 
     Args:
         store: The model store.

@@ -1,4 +1,7 @@
-"""A model's folder on a disk: a version is written aside and renamed into its place."""
+"""A model's folder on a disk: a version is staged aside and renamed into its place.
+
+A release claims a folder `.release-*` with a lock in it (`kakeai.store.locks`), and stages its version beside the lock.
+"""
 
 import errno
 import json
@@ -6,18 +9,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kakeai.errors import KakeaiError
 from kakeai.storage import write_whole
 from kakeai.store.layout import CARD, GRAPH, PRUNED, is_version
-from kakeai.store.shelf import Sources, overtaken
+from kakeai.store.locks import lock, unlock
+from kakeai.store.shelf import Sources, gone, overtaken, removed
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
 
 UNDER_WAY, TAKEN_AWAY = ".release-", ".gone-"  # beginnings of names
+LOCK, STAGED = "lock", "version"  # in the folder of a release under way
 
 
 class DiskShelf:
@@ -42,66 +48,136 @@ class DiskShelf:
             return None
 
     def files(self, version: int) -> Sources:
-        """Return a version's files."""
+        """Return a version's files; none if it is taken away meanwhile."""
         folder = self._folder / str(version)
-        return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        try:
+            return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        except FileNotFoundError:
+            return {}
 
     def add(self, files: Sources, card: dict[str, Any]) -> int:
-        """Write the next version aside, rename it into its place, and tidy up."""
+        """Stage the next version, rename it into its place, and tidy up."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=UNDER_WAY, dir=self._folder))
-        try:
-            aside.chmod(0o755)
-            for name, source in files.items():
-                _copy(source, aside / name)
-            number = self._rename_into_place(aside, card)
-        except FileNotFoundError:
-            if aside.exists():
-                raise
-            raise overtaken(self._folder) from None
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        self.tidy()
+        with self._claim() as claim:
+            try:
+                sizes = _stage(files, claim / STAGED)
+                number = self._commit(claim / STAGED, sizes, card)
+            except FileNotFoundError:
+                if claim.exists():
+                    raise
+                raise self._lost(card) from None
+        with suppress(OSError):  # else the next release does it
+            self.tidy()
         return number
 
     def remove(self, version: int, card: bytes) -> None:
         """Rename the version away, so that it goes at once, and delete it."""
+        (self._folder / PRUNED).mkdir(exist_ok=True)
         write_whole(self._folder / PRUNED / f"{version}.json", card)
         self._take_away(self._folder / str(version))
 
     def tidy(self) -> None:
-        """Delete what has the name of a release or a removal under way."""
-        for child in self._children():
-            if child.name.startswith((UNDER_WAY, TAKEN_AWAY)):
+        """Delete the folders of dead releases, and what removals left."""
+        for child in list(self._children()):
+            if child.name.startswith(TAKEN_AWAY):
                 self._take_away(child)
+            elif child.name.startswith(UNDER_WAY):
+                self._clear(child)
 
-    def _rename_into_place(self, aside: Path, card: dict[str, Any]) -> int:
+    @contextmanager
+    def _claim(self) -> Iterator[Path]:
+        claim, held = self._locked_folder()
+        try:
+            yield claim
+        finally:  # after a commit the lock is left in it, otherwise what was staged as well
+            with suppress(OSError):  # else the next release does it
+                self._take_away(claim)
+            unlock(held)
+
+    def _locked_folder(self) -> tuple[Path, int]:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=UNDER_WAY, dir=self._folder))
+            try:
+                folder.chmod(0o755)
+                held = lock(folder / LOCK)
+            except FileNotFoundError:  # before it was locked it looked dead, and was cleared away
+                continue
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            if held is not None:
+                return folder, held
+
+    def _commit(self, staged: Path, sizes: dict[str, int], card: dict[str, Any]) -> int:
         taken = [int(child.name) for child in self._children() if is_version(child.name)]
         number = max(taken, default=0) + 1
         while True:
-            write_whole(aside / CARD, json.dumps({**card, "version": number}, indent=1).encode())
-            if max(self.versions(), default=0) != (card["parent"] or 0):
-                shutil.rmtree(aside)
+            sizes[CARD] = _write(staged / CARD, json.dumps({**card, "version": number}, indent=1).encode())
+            if self._newest() != (card["parent"] or 0):
                 raise overtaken(self._folder)
+            if _sizes(staged) != sizes:
+                raise self._lost(card)
             try:
-                os.rename(aside, self._folder / str(number))
+                os.rename(staged, self._folder / str(number))
                 return number
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 number += 1
 
+    def _lost(self, card: dict[str, Any]) -> KakeaiError:
+        if self._newest() != (card["parent"] or 0):
+            return overtaken(self._folder)
+        return removed(
+            self._folder, "a person or an older Kakeai did that; this one leaves releases under way alone"
+        )
+
+    def _clear(self, claim: Path) -> None:
+        with suppress(FileNotFoundError):  # it ended just now
+            if (held := lock(claim / LOCK)) is not None:
+                self._take_away(claim)
+                unlock(held)
+
     def _take_away(self, folder: Path) -> None:
-        # Whoever still writes into it finds it gone, rather than half gone.
-        gone = Path(tempfile.mkdtemp(prefix=TAKEN_AWAY, dir=self._folder))
+        # What reads or writes in it finds it gone, rather than half gone.
+        away = Path(tempfile.mkdtemp(prefix=TAKEN_AWAY, dir=self._folder))
         with suppress(FileNotFoundError):  # another one was faster
-            os.rename(folder, gone)
-        shutil.rmtree(gone, ignore_errors=True)
+            os.rename(folder, away)
+        shutil.rmtree(away, ignore_errors=True)
+
+    def _newest(self) -> int:
+        return max(self.versions(), default=0)
 
     def _children(self) -> Iterator[Path]:
         return self._folder.iterdir() if self._folder.is_dir() else iter(())
 
 
-def _copy(source: "Path | GSPath", to: Path) -> None:
-    write_whole(to, source.read_bytes())
+def _stage(files: Sources, folder: Path) -> dict[str, int]:
+    # Folders are made here and nowhere later: if one is taken away, writing into it is an error.
+    folder.mkdir()
+    for parent in sorted({parent for name in (*files, CARD) for parent in Path(name).parents} - {Path()}):
+        (folder / parent).mkdir()
+    return {name: _write(folder / name, _content(source)) for name, source in files.items()}
+
+
+def _content(source: "Path | GSPath") -> bytes:
+    try:
+        return source.read_bytes()
+    except FileNotFoundError:
+        raise gone(source) from None
+
+
+def _write(path: Path, content: bytes) -> int:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return len(content)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

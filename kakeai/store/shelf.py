@@ -1,4 +1,9 @@
-"""One model's folder in a store, as those who change it need it: on a disk or in a bucket."""
+"""One model's folder in a store, as those who change it need it: on a disk or in a bucket.
+
+A release claims a place of its own, stages its files there and commits them; if anything fails, it aborts. Its claim
+shows that it lives: on a disk by a lock (`kakeai.store.locks`), in a bucket by being refreshed
+(`kakeai.store.leases`). Claims of dead releases are cleared away, those of living ones are left alone.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,10 +40,11 @@ class Shelf(Protocol):
     def add(self, files: Sources, card: dict[str, Any]) -> int:
         """Make the next version, whole or not at all, with `version` added to its card; return its number.
 
-        What killed releases left is cleared away. A release that goes on at the same time ends with an OvertakenError.
+        Then what dead releases left is cleared away.
 
         Raises:
             OvertakenError: Since the card's `parent` was the newest, another version came.
+            KakeaiError: The staged files, or those to release, were removed meanwhile.
         """
         ...
 
@@ -47,7 +53,7 @@ class Shelf(Protocol):
         ...
 
     def tidy(self) -> None:
-        """Clear away what killed releases and prunings left."""
+        """Clear away what dead releases and prunings left; a living release is not touched."""
         ...
 
 
@@ -57,3 +63,16 @@ def overtaken(folder: "Path | GSPath") -> OvertakenError:
         f"another release into {folder} ended while this one was under way, so this model was not released; "
         "evaluate it against the newest version and release it again"
     )
+
+
+def removed(folder: "Path | GSPath", why: str) -> KakeaiError:
+    """Return the sentence for a release whose staged files are gone."""
+    return KakeaiError(
+        f"the files of this release were removed from {folder} before it ended, so this model was not released; "
+        f"release it again ({why})"
+    )
+
+
+def gone(source: "Path | GSPath") -> KakeaiError:
+    """Return the sentence for a file that was removed before it was released."""
+    return KakeaiError(f"nothing was released: {source} was removed, or its version was pruned, meanwhile")

@@ -1,18 +1,19 @@
 """Changes a store in a folder time and again, each in a process of its own that is killed a step later.
 
 changing.py FOLDER ACTION: FOLDER/1, FOLDER/2 … are left as `kill -9` left them before the first, second … time that the
-change touched the store; the last is of a change that ended.
+change touched the store; the last is of a change that ended. A prune also finds what a killed release left.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from kakeai import store as model_store
+from touches import before_each_touch
 
-TOUCHES = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.scandir", "os.listdir"}
+from kakeai import store as model_store
 
 
 def files(folder: Path, mark: str) -> dict[str, Path]:
@@ -27,21 +28,33 @@ def files(folder: Path, mark: str) -> dict[str, Path]:
     return {name: folder / mark / name for name in names}
 
 
-def die_at(touch: int, store: Path) -> None:
-    touches = count(1)
+def publish(store: Path) -> None:
+    model_store.publish(files(store.parent / "sources", "c"), {"bundle_sha256": "c"}, store, "tiny", 2)
 
-    def hook(event: str, arguments: tuple) -> None:
-        if event in TOUCHES and str(arguments[0]).startswith(f"{store}/tiny") and next(touches) == touch:
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(hook)
+def killed(change: Callable[[Path], object], store: Path, touch: int) -> bool:
+    """Whether the change was killed, or ended before it touched the store so often."""
+    child = os.fork()
+    if not child:
+        touches = count(1)
+
+        def die() -> None:
+            if next(touches) == touch:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with before_each_touch(store / "tiny", die):
+            change(store)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    exit_code = os.waitstatus_to_exitcode(status)
+    if exit_code not in (0, -signal.SIGKILL):
+        sys.exit(exit_code)
+    return exit_code != 0
 
 
 def main(folder: Path, action: str) -> None:
     change = {
-        "publish": lambda store: model_store.publish(
-            files(folder / "sources", "c"), {"bundle_sha256": "c"}, store, "tiny", 2
-        ),
+        "publish": publish,
         "promote": lambda store: model_store.promote(store, "tiny", 1),
         "prune": lambda store: model_store.prune(store, "tiny", keep=1),
     }[action]
@@ -51,14 +64,11 @@ def main(folder: Path, action: str) -> None:
             model_store.publish(
                 files(folder / "sources", mark), {"bundle_sha256": mark}, store, "tiny", parent
             )
-        child = os.fork()
-        if not child:
-            die_at(touch, store)
-            change(store)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-            sys.exit(os.waitstatus_to_exitcode(status))
+        if action == "prune":  # which then has a dead release to clear away
+            assert killed(publish, store, touch=20)
+        if not killed(change, store, touch):
+            return
 
 
-main(Path(sys.argv[1]), sys.argv[2])
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

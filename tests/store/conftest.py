@@ -1,11 +1,16 @@
 """Stores to try changes on: versions whose files all carry one mark, so that a mixture of two would be seen."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from buckets import Bucket
+from touches import before_each_touch
 
 from kakeai import store as model_store
 from kakeai.storage import location, write_whole
@@ -28,11 +33,13 @@ class Store:
         sources: Path,
         contents: Callable[[], Mapping[str, bytes]],
         put: Callable[[str, bytes], None],
+        watching: Callable[[Callable[[], None]], AbstractContextManager[None]],
     ) -> None:
         self.path = location(url)
         self._sources = sources
         self._contents = contents
         self._put = put
+        self._watching = watching
 
     def files(self, mark: str) -> dict[str, Path]:
         """The files of a version, as a bundle has them."""
@@ -54,6 +61,28 @@ class Store:
             contents = {name: f"{name} {mark}".encode() for name in NAMES}
             for name, content in {**contents, model_store.CARD: json.dumps(card).encode()}.items():
                 self._put(f"{number}/{name}", content)
+
+    @contextmanager
+    def interrupted(self, moment: int, do: Callable[[], Any]) -> Iterator[list[Any]]:
+        """Call `do` right before the `moment`th time that the store is touched in the `with` block.
+
+        Yields a list that then holds what `do` returned; it stays empty if the store is not touched so often.
+        """
+        touches: Iterator[int] = count(1)
+        returned: list[Any] = []
+        failed: list[Exception] = []
+
+        def touched() -> None:
+            if next(touches) == moment:
+                try:
+                    returned.append(do())
+                except Exception as error:
+                    failed.append(error)
+
+        with self._watching(touched):
+            yield returned
+        if failed:
+            raise failed[0]
 
     def contents(self) -> dict[str, bytes]:
         """Everything under the model's folder."""
@@ -102,9 +131,23 @@ def new_in_bucket(bucket: Bucket, tmp_path) -> Callable[[], Store]:
             tmp_path / "sources",
             lambda: {name: bucket.read(f"{base}/{name}") for name in bucket.names(base)},
             lambda name, content: bucket.put(f"{base}/{name}", content),
+            lambda do: bucket.answering(lambda call: do()),
         )
 
     return make
+
+
+@pytest.fixture
+def new_in_folder(tmp_path) -> Callable[[], Store]:
+    """Makes empty stores in folders."""
+    numbers = count(1)
+    return lambda: folder_store(tmp_path / "stores" / str(next(numbers)), tmp_path / "sources")
+
+
+@pytest.fixture(params=["new_in_folder", "new_in_bucket"])
+def new_store(request) -> Callable[[], Store]:
+    """Makes empty stores, in folders and in a bucket."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -126,7 +169,13 @@ def folder_store(folder: Path, sources: Path) -> Store:
         files = (path for path in base.rglob("*") if path.is_file())
         return {path.relative_to(base).as_posix(): path.read_bytes() for path in files}
 
-    return Store(str(folder), sources, contents, lambda name, content: write_whole(base / name, content))
+    return Store(
+        str(folder),
+        sources,
+        contents,
+        lambda name, content: write_whole(base / name, content),
+        partial(before_each_touch, base),
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a store is like while and after changes that are killed, or that happen at the same time."""
+"""What a store is like after changes that were killed, and what a release asks of a bucket."""
 
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
+from kakeai.store.leases import DEAD_AFTER_SECONDS
 
 MODEL = "tiny"
 ACTIONS = ("publish", "promote", "prune")
@@ -31,35 +32,55 @@ def is_whole_and_goes_on(store, action):
     assert store.debris() == []
 
 
+def is_whole_and_pruned(store, action):
+    before = store.marks()
+    assert before in ALLOWED[action]
+    assert model_store.prune(store.path, MODEL, keep=3) == []
+    assert store.marks() == before
+    assert store.debris() == []
+    assert store.publish("next") > max(before)
+
+
+@pytest.mark.parametrize("goes_on", [is_whole_and_goes_on, is_whole_and_pruned])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_change_of_a_folder_can_be_killed_at_any_moment(store_in, action, tmp_path):
+def test_a_change_of_a_folder_can_be_killed_at_any_moment(store_in, action, goes_on, tmp_path):
     ran = subprocess.run([sys.executable, Path(__file__).with_name("changing.py"), tmp_path / "runs", action])
     assert ran.returncode == 0
     runs = sorted((tmp_path / "runs").glob("[0-9]*"), key=lambda path: int(path.name))
-    assert len(runs) > 5
+    assert len(runs) > 10
     for run in runs:
-        is_whole_and_goes_on(store_in(run), action)
+        goes_on(store_in(run), action)
 
 
+@pytest.mark.parametrize("goes_on", [is_whole_and_goes_on, is_whole_and_pruned])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_change_of_a_bucket_can_be_killed_at_any_moment(bucket, new_in_bucket, action):
+def test_a_change_of_a_bucket_can_be_killed_at_any_moment(bucket, new_in_bucket, action, goes_on):
     for moment in count(1):
         store = new_in_bucket()
         store.seed("ab")
-        calls = count(1)
-        with bucket.answering(
-            lambda call, calls=calls, moment=moment: 400 if next(calls) >= moment else None
-        ):
-            try:
-                change(store, action)
-            except KakeaiError:
-                ended = False
-            else:
-                ended = next(calls) <= moment
-        is_whole_and_goes_on(store, action)
+        if action == "prune":  # which then has a dead release to clear away
+            assert killed(bucket, store, "publish", 14)
+            assert any(name.startswith("3/") for name in store.debris())
+            bucket.put_forward(DEAD_AFTER_SECONDS + 1)
+        ended = not killed(bucket, store, action, moment)
+        if goes_on is is_whole_and_pruned:
+            model_store.prune(store.path, MODEL, keep=3)  # by then the release may still be alive
+            bucket.put_forward(DEAD_AFTER_SECONDS + 1)
+        goes_on(store, action)
         if ended:
             break
     assert moment > 5
+
+
+def killed(bucket, store, action, moment):
+    """Whether the change was killed, or ended before it asked the bucket so often."""
+    calls = count(1)
+    with bucket.answering(lambda call: 400 if next(calls) >= moment else None):
+        try:
+            change(store, action)
+        except KakeaiError:
+            return True
+        return next(calls) > moment
 
 
 def change(store, action):
@@ -70,33 +91,6 @@ def change(store, action):
             model_store.promote(store.path, MODEL, 1)
         case "prune":
             model_store.prune(store.path, MODEL, keep=1)
-
-
-def test_a_release_into_a_bucket_can_be_overtaken_at_any_moment(bucket, new_in_bucket):
-    for moment in count(1):
-        store = new_in_bucket()
-        store.seed("a")
-        calls, fast = count(1), []
-
-        def overtake(call, store=store, calls=calls, moment=moment, fast=fast):
-            if next(calls) == moment:
-                fast.append(outcome(store, "fast"))
-
-        with bucket.answering(overtake):
-            slow = outcome(store, "slow")
-        if not fast:
-            break
-        assert slow or fast[0]
-        assert store.marks() == {1: "a", **slow, **fast[0]}
-        assert store.debris() == []
-    assert moment > 10
-
-
-def outcome(store, mark):
-    try:
-        return {store.publish(mark, parent=1): mark}
-    except model_store.OvertakenError:
-        return {}
 
 
 def test_what_a_release_asks_of_a_bucket(bucket, in_bucket):
