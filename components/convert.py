@@ -26,7 +26,7 @@ from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.music.extraction import MAGENTA, Extraction
 from kakeai.music.melody import MAX_PITCH, transposed
-from kakeai.storage import whole_folder
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def convert(
     Args:
         note_sequences: Folders that `ingest` wrote, in any order.
         output: Folder to write (see `kakeai.model.dataset`), with a ledger of every file and track (see
-            `components.melodies.ledger`); one that is there is replaced.
+            `components.melodies.ledger`): a new or empty one, or one that convert wrote, which is replaced.
         config: Name of the configuration that will be trained.
         eval_ratio: Share of the files to hold out, from 0 to 1.
         extraction: What counts as a melody.
@@ -79,18 +79,21 @@ def convert(
         on_progress: Called with pieces done and pieces in all.
 
     Raises:
-        KakeaiError: A bad argument, a damaged folder, or no melody at all; the ledger then lies beside `output`.
+        KakeaiError: A bad argument, a damaged folder, an output that may not be replaced, or no melody at all; the
+            ledger then lies beside `output`.
     """
     from kakeai.model.configs import config_named
-    from kakeai.model.dataset import EVAL, TRAINING, DatasetInfo, write_dataset, write_dataset_info
+    from kakeai.model.dataset import EVAL, INFO, TRAINING, DatasetInfo, write_dataset, write_dataset_info
 
     transpose_to_key = config_named(config).transpose_to_key
     if not 0 <= eval_ratio < 1:
         raise KakeaiError(f"--eval-ratio must lie from 0 to below 1, not {eval_ratio}")
     distances = semitones(transpose)
+    files = StageFiles("convert", INFO, (TRAINING, EVAL, LEDGER))
+    check_output(output, files, [("the NoteSequences", folder) for folder in note_sequences])
     ingested = Ingested(note_sequences)
 
-    with whole_folder(output) as folder:
+    with replaced_folder(output, files) as folder:
         extracted = folder.with_name("extracted")
         split = Split(eval_ratio)
         sources = _Sources()

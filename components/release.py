@@ -17,6 +17,7 @@ from components.judging.decision import KEEP, REFUSE, RELEASE, Check
 from components.running.kubeflow import component
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
+from kakeai.outputs import check_outside
 from kakeai.storage import location
 
 TRIAL_STEPS = 32
@@ -73,6 +74,8 @@ def release(
         raise KakeaiError(
             "say why the evaluation is overruled, with --because; the card keeps name and reason"
         )
+    folder = location(store)
+    check_outside(folder / model, "--store", [("the bundle", bundle), ("--evaluation", evaluation)])
     described = _read_json(bundle / DESCRIPTION)
     metrics = _read_json(evaluation / METRICS) if evaluation else {}
     decision = _decision(evaluation) if evaluation else {}
@@ -81,7 +84,6 @@ def release(
             f"{evaluation} is of step {metrics.get('step')} and {bundle} of step {described['trained_steps']}; "
             "evaluate the model that is to be released"
         )
-    folder = location(store)
     champion = model_store.champion(folder, model)
     if champion:
         card = model_store.read_card(folder, model, champion)

@@ -10,6 +10,7 @@ from kfp.dsl import Dataset, Input, Metrics, Model, Output
 from components.running.kubeflow import component
 from kakeai.errors import KakeaiError
 from kakeai.model.learning_curve import PATIENCE
+from kakeai.outputs import check_outside
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
@@ -103,7 +104,8 @@ def train(
         on_progress: Called before the first step and after every one.
 
     Raises:
-        KakeaiError: A bad configuration, hyperparameter or dataset, or another training in `run_dir`.
+        KakeaiError: A bad configuration, hyperparameter or dataset, or a `run_dir` that has another training or
+            anything else in it, that is an input or lies in one, or that cannot be written.
     """
     from kakeai.model import learning_curve
     from kakeai.model import run as training_run
@@ -121,6 +123,8 @@ def train(
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
     check_precision(mixed_precision)
+    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
+    training_run.check(run_dir)
     workers = Workers.met()
     info = read_dataset_info(dataset)
     if warm_start:
