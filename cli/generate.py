@@ -1,7 +1,9 @@
 """`kakeai generate`: melodies from a bundle or a training run, as MIDI files."""
 
 import ast
+from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from cli.progress import console, stage_bar
 from kakeai.errors import KakeaiError
+from kakeai.outputs import check_folder
 from kakeai.storage import location
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ def generate(
         raise KakeaiError("give --primer-melody or --primer-midi, not both")
     if (bundle is None) == (run_dir is None):
         raise KakeaiError("give either --bundle (a .mag file) or --run-dir (a training run)")
+    check_folder(output_dir, "--output-dir")
     path = bundle_path(str(bundle)) if bundle else None
     if primer_midi:
         primer = read_primer_midi(primer_midi, num_steps)
@@ -87,8 +91,7 @@ def generate(
         bar.show("generate", 0, num_outputs)
         found = melodies(model, primer.melody, primer.steps, num_outputs, temperature, seed, beam)
         for done, melody in enumerate(found, start=1):
-            file = output_dir / f"{stamp}_{done:0{len(str(num_outputs))}d}.mid"
-            _write(file, primer, melody)
+            _write(output_dir, f"{stamp}_{done:0{len(str(num_outputs))}d}", primer, melody)
             bar.show("generate", done, num_outputs)
     console.print(f"{num_outputs} MIDI files in {output_dir}, {stamp}_*.mid", soft_wrap=True)
 
@@ -168,12 +171,29 @@ def bundle_path(name: str) -> Path:
     return path
 
 
-def _write(path: Path, primer: "Primer", melody: "np.ndarray") -> None:
+def _write(folder: Path, name: str, primer: "Primer", melody: "np.ndarray") -> None:
     from kakeai.music.midi import Track, write_midi
     from kakeai.storage import write_whole
 
     content = write_midi([Track("melody", primer.notes_of(melody))], primer.qpm)
     try:
-        write_whole(path, content)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = _new_file(folder, name)
+        try:
+            write_whole(path, content)
+        except BaseException:
+            path.unlink()
+            raise
     except OSError as error:
-        raise KakeaiError(f"cannot write {path}: {error.strerror}; choose another --output-dir") from None
+        raise KakeaiError(f"cannot write {folder}: {error.strerror}; choose another --output-dir") from None
+
+
+def _new_file(folder: Path, name: str) -> Path:
+    """Make an empty file NAME.mid; where another run of the same second has it, NAME_2.mid and so on."""
+    path = folder / f"{name}.mid"
+    for number in count(2):
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
+        path = folder / f"{name}_{number}.mid"
+    return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from cli.tunebook import LOWEST_PITCH, header_field, plain_tune, split_tunebook
 from kakeai.errors import KakeaiError
 from kakeai.music.midi import Track, write_midi
+from kakeai.outputs import check_folder
 from kakeai.storage import write_whole
 
 MAX_NAME_CHARACTERS = 60
@@ -25,8 +26,9 @@ def oneills(
     there already are left alone. `on_progress` is called with tunes done and tunes in all.
 
     Raises:
-        KakeaiError: music21 is not installed, or carries no such tunes.
+        KakeaiError: music21 is not installed, or carries no such tunes, or `directory` cannot be written.
     """
+    check_folder(directory, "the corpus")
     transcriptions: dict[int, list[list[str]]] = {}
     for path in sorted(_music21_corpus("oneills1850").glob("*.abc")):
         for tune in split_tunebook(path.read_text(encoding="latin-1")):

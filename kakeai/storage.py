@@ -215,19 +215,3 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             os.unlink(aside.name)
             raise
-
-
-@contextmanager
-def whole_folder(destination: Path) -> Iterator[Path]:
-    """Yield an empty folder, which takes the place of `destination` if no error ends the `with` block.
-
-    What lies beside it, in its parent, is scratch: it is on the same disk and is deleted in the end.
-    """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as aside:
-        folder = Path(aside, "whole")
-        folder.mkdir()
-        yield folder
-        if destination.exists():
-            shutil.rmtree(destination)
-        os.replace(folder, destination)

@@ -3,6 +3,7 @@
 # KFP changes the signatures of what it decorates.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
+import os
 import tempfile
 from dataclasses import asdict
 from itertools import dropwhile
@@ -22,11 +23,15 @@ from components.release import release_component
 from components.survey import survey_component
 from components.train import train_component
 from kakeai.corpus.sizes import MAX_MIDI_BYTES
+from kakeai.errors import KakeaiError
 from kakeai.model.training.learning_curve import PATIENCE
 from kakeai.music.extraction import MAGENTA
+from kakeai.outputs import check_folder
+from kakeai.storage import write_whole
 from pipelines.pods import GPU_NODES, GPU_TOLERATIONS, give_gpus, give_pod, give_webhook
 
 MAGENTA_RULES = asdict(MAGENTA)
+HEAD = "# Made by kakeai pipeline compile; the code is pipelines/dag.py.\n"
 
 
 @dsl.pipeline(
@@ -218,20 +223,33 @@ def kakeai_pipeline(
 def compile_pipeline(path: Path, image: str = "") -> None:
     """Write the pipeline as the YAML that Kubeflow runs, its stages in `image` if one is given.
 
-    The same pipeline gives the same bytes.
+    The same pipeline gives the same bytes. An earlier compiled pipeline is replaced, and no other file.
+
+    Raises:
+        KakeaiError: The file is there and is no compiled pipeline, or cannot be written.
     """
-    compiler.Compiler().compile(kakeai_pipeline, str(path))
-    # KFP's comments at the head tell the parameters in an order of chance.
-    text = "".join(dropwhile(lambda line: line.startswith("#"), path.read_text().splitlines(keepends=True)))
-    if image:
-        text = text.replace(f"image: {IMAGE}\n", f"image: {image}\n")
-    path.write_text("# Made by kakeai pipeline compile; the code is pipelines/dag.py.\n" + text)
+    check_folder(path.parent, "the output's folder")
+    if os.path.lexists(path) and not (path.is_file() and _is_ours(path.read_bytes())):
+        raise KakeaiError(f"{path} is no pipeline that kakeai compiled; choose another file to write")
+    write_whole(path, (HEAD + _yaml(image)).encode())
 
 
 def compiled(image: str = "") -> dict[str, Any]:
     """Return the pipeline as Kubeflow's API takes it, its stages in `image` if one is given."""
+    spec, platform = yaml.safe_load_all(_yaml(image))
+    return {"pipeline_spec": spec, "platform_spec": platform}
+
+
+def _is_ours(content: bytes) -> bool:
+    heads = HEAD.encode(), b"# PIPELINE DEFINITION\n# Name: kakeai\n"  # of Kakeai 0.1 as well
+    return not content or content.startswith(heads)
+
+
+def _yaml(image: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kakeai.yaml")
-        compile_pipeline(path, image)
-        spec, platform = yaml.safe_load_all(path.read_text())
-    return {"pipeline_spec": spec, "platform_spec": platform}
+        compiler.Compiler().compile(kakeai_pipeline, str(path))
+        lines = path.read_text().splitlines(keepends=True)
+    # The comments that KFP puts first list the parameters in a random order.
+    text = "".join(dropwhile(lambda line: line.startswith("#"), lines))
+    return text.replace(f"image: {IMAGE}\n", f"image: {image}\n") if image else text

@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import Any, TextIO
 
 from kfp import local
 
 from kakeai.errors import ExitStatus, KakeaiError
+from kakeai.outputs import check_folder, check_outside
 from kakeai.running.outcome import FAILED, RUN, Outcome, read_outcome
 from kakeai.running.stage import FINISHED, PROGRESS
 from kakeai.stages.evaluate import REPORT
@@ -82,10 +84,16 @@ def run_here(
         parameters: Others of `pipelines.dag.kakeai_pipeline`.
 
     Raises:
+        KakeaiError: `work` cannot be written, lies in the corpus or the store's model, or holds a file that would be
+            overwritten and that no run wrote.
         StageError: A stage refused its input (its own sentence) or failed (where its log is).
     """
+    check_folder(work, "--work")
+    check_outside(work, "--work", [("--corpus", corpus), ("the store's model", location(store) / model)])
     work = work.absolute()
-    root = work / "stages"
+    root, log_path = work / "stages", work / "pipeline.log"
+    report, bundle = work / REPORT, work / f"{model}.mag"
+    _check_overwritten(root, log_path, report, bundle, bundle.with_suffix(".hparams"))
     root.mkdir(parents=True, exist_ok=True)
     local.init(
         local.SubprocessRunner(use_venv=False),
@@ -97,7 +105,6 @@ def run_here(
     for component in pipeline.pipeline_spec.components.values():
         for task in component.dag.tasks.values():
             task.ClearField("retry_policy")  # whoever sits here hears at once what is wrong
-    log_path = work / "pipeline.log"
     with (
         log_path.open("w") as log,
         _reported(log, on_news) as heard,
@@ -118,7 +125,6 @@ def run_here(
         outcome = read_outcome(str(work))
     if outcome is None:
         raise StageError(f"the run ended without a word; the whole log is {log_path}")
-    report, bundle = work / REPORT, work / f"{model}.mag"
     if outcome.report:
         write_whole(report, Path(outcome.report).read_bytes())
     if outcome.bundle:
@@ -130,6 +136,17 @@ def run_here(
         bundle if bundle.exists() else None,
         work / "checkpoints",
     )
+
+
+def _check_overwritten(stages: Path, log: Path, *results: Path) -> None:
+    """Refuse to overwrite a log without a run, and results that no stage of an earlier run wrote."""
+    strange = [path for path in results if path.exists() and not any(stages.rglob(escape(path.name)))]
+    if log.exists() and not stages.is_dir():
+        strange.insert(0, log)
+    if strange:
+        raise KakeaiError(
+            f"{strange[0]} would be overwritten, and no earlier run wrote it; move it, or choose another --work"
+        )
 
 
 def _absolute(place: str) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kakeai.storage import whole_folder
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
 
 DESCRIPTION = "bundle.json"  # what the model is: the part of its card that is known before its release
 SAVED_MODEL = "saved_model"
+FILES = StageFiles("bundle", DESCRIPTION, ("*.mag", "*.hparams", SAVED_MODEL))
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,22 @@ def bundle(
 
     Args:
         run_dir: Folder of the training run.
-        output: Folder to make (anew): NAME.mag, NAME.hparams, saved_model/ and bundle.json.
+        output: Folder for NAME.mag, NAME.hparams, saved_model/ and bundle.json: a new or empty one, or one that bundle
+            wrote, which is replaced.
         name: The model's name, here and where it will be served.
         step: Which checkpoint; by default the one with the lowest held-out loss.
 
     Raises:
-        KakeaiError: There is no such checkpoint.
+        KakeaiError: There is no such checkpoint, or the output may not be replaced.
     """
     from kakeai.model.magenta.bundle import write_bundle
     from kakeai.model.saved_model import export
     from kakeai.model.training import run as training_run
 
+    check_output(output, FILES, [("--run-dir", run_dir)])
     run = training_run.read(run_dir)
     model, step = training_run.load_model(run_dir, step)
-    with whole_folder(output) as folder:
+    with replaced_folder(output, FILES) as folder:
         mag = folder / f"{name}.mag"
         description = f"{name}: {run.config}, {run.corpus['num_training_melodies']} melodies, step {step}"
         write_bundle(model, mag, description)

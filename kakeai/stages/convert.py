@@ -21,12 +21,12 @@ from kakeai.melodies.extracted import (
 from kakeai.melodies.ledger import REASONS, Loss, Losses
 from kakeai.melodies.split import RULE, Split
 from kakeai.model.configs import config_named
-from kakeai.model.data.dataset import EVAL, TRAINING, DatasetInfo, write_dataset, write_dataset_info
+from kakeai.model.data.dataset import EVAL, INFO, TRAINING, DatasetInfo, write_dataset, write_dataset_info
 from kakeai.music.extraction import MAGENTA, Extraction
 from kakeai.music.melody import MAX_PITCH, transposed
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 from kakeai.reading.ingested import Ingested
 from kakeai.reading.ledger import LEDGER, REJECTED, FileRow
-from kakeai.storage import whole_folder
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def convert(
     Args:
         note_sequences: Folders that `ingest` wrote, in any order.
         output: Folder to write (see `kakeai.model.data.dataset`), with a ledger of every file and track (see
-            `kakeai.melodies.ledger`); one that is there is replaced.
+            `kakeai.melodies.ledger`): a new or empty one, or one that convert wrote, which is replaced.
         config: Name of the configuration that will be trained.
         eval_ratio: Share of the files to hold out, from 0 to 1.
         extraction: What counts as a melody.
@@ -79,16 +79,19 @@ def convert(
         on_progress: Called with pieces done and pieces in all.
 
     Raises:
-        KakeaiError: A bad argument, a damaged folder, or no melody at all; the ledger then lies beside `output`.
+        KakeaiError: A bad argument, a damaged folder, an output that may not be replaced, or no melody at all; the
+            ledger then lies beside `output`.
     """
 
     transpose_to_key = config_named(config).transpose_to_key
     if not 0 <= eval_ratio < 1:
         raise KakeaiError(f"--eval-ratio must lie from 0 to below 1, not {eval_ratio}")
     distances = semitones(transpose)
+    files = StageFiles("convert", INFO, (TRAINING, EVAL, LEDGER))
+    check_output(output, files, [("the NoteSequences", folder) for folder in note_sequences])
     ingested = Ingested(note_sequences)
 
-    with whole_folder(output) as folder:
+    with replaced_folder(output, files) as folder:
         extracted = folder.with_name("extracted")
         split = Split(eval_ratio)
         sources = _Sources()

@@ -52,13 +52,15 @@ from kakeai.judging.unreadable import unreadable
 from kakeai.melodies.ledger import reason_in_words
 from kakeai.model.data.dataset import EVAL, TRAINING, read_dataset, read_dataset_info
 from kakeai.model.training.learning_curve import overfitting
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 from kakeai.report.page import Evaluation, Sample, render
-from kakeai.storage import whole_folder
+from kakeai.storage import location
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
 
 METRICS, DECISION, TUNES, REPORT = "metrics.json", "decision.json", "tunes.jsonl", "report.html"
+FILES = StageFiles("evaluate", DECISION, (METRICS, TUNES, REPORT))
 PARTS = 4  # that the work is done in, for who watches
 # What is told in one line.
 METRICS_TOLD = (
@@ -89,7 +91,8 @@ def evaluate(
     Args:
         dataset: Folder that `convert` wrote.
         run_dir: Folder of the training run.
-        output: Folder to make (anew): decision.json, metrics.json, tunes.jsonl and report.html.
+        output: Folder for decision.json, metrics.json, tunes.jsonl and report.html: a new or empty one, or one that
+            evaluate wrote, which is replaced.
         step: Which checkpoint; by default the one with the lowest held-out loss.
         store: The model store, a folder or gs://…, that holds the champion.
         model: The champion's name there.
@@ -103,12 +106,20 @@ def evaluate(
         What metrics.json holds.
 
     Raises:
-        KakeaiError: A bad dataset, no such checkpoint, or a champion that is not there or does not work.
+        KakeaiError: A bad dataset, no such checkpoint, a champion that is not there or does not work, or an output
+            that may not be replaced.
     """
     from kakeai.model.training import run as training_run
 
     if num_samples < 1:
         raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
+    inputs = [
+        ("the dataset", dataset),
+        ("--run-dir", run_dir),
+        ("the store's model", location(store) / model if store else None),
+        ("the manifest", surveyed),
+    ]
+    check_output(output, FILES, inputs)
     info = read_dataset_info(dataset)
     training, held_out = (Side.of(*read_dataset(dataset / side)) for side in (TRAINING, EVAL))
     if not training.melodies:
@@ -177,7 +188,7 @@ def evaluate(
             asdict(read_survey(surveyed)) if surveyed else None,
         )
     )
-    with whole_folder(output) as folder:
+    with replaced_folder(output, FILES) as folder:
         (folder / METRICS).write_text(json.dumps(metrics, indent=1))
         (folder / DECISION).write_text(json.dumps(asdict(decision), indent=1))
         (folder / TUNES).write_text("".join(json.dumps(row) + "\n" for row in tunes))

@@ -14,6 +14,7 @@ from kakeai.errors import KakeaiError
 from kakeai.manifest import MANIFEST, ManifestRow, read_manifest
 from kakeai.model.data.tfrecord import write_records
 from kakeai.music.midi.batch import BATCH_BYTES
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 from kakeai.processors import usable_processors
 from kakeai.reading.contents import Content, contents
 from kakeai.reading.formats import FileReading, FileToRead
@@ -22,9 +23,9 @@ from kakeai.reading.ledger import DUPLICATE, LEDGER, READ, REJECTED, REPAIRED, F
 from kakeai.reading.packs import NewPack, Packs, new_pack, open_packs
 from kakeai.reading.processes import ReadingProcesses
 from kakeai.stages.survey import survey
-from kakeai.storage import whole_folder
 
 REJECTED_LIST = "rejected.jsonl"
+FILES = StageFiles("ingest", INFO, (LEDGER, REJECTED_LIST, "note_sequences-*.tfrecord"))
 BATCH_FILES = 500
 
 
@@ -63,7 +64,7 @@ def ingest(
 
     Args:
         corpus: As `survey` takes it: folder, archive or file, local or gs://.
-        output: Folder to write (see `ingest_shard`); one that is there is replaced.
+        output: Folder to write, as `ingest_shard` does.
         shard: Which part of the corpus to read, from 0 on.
         num_shards: Into how many parts it is divided.
         num_processes: How many read side by side; by default one for each core. The result is the same.
@@ -72,8 +73,10 @@ def ingest(
         on_progress: Called with files done and files in all.
 
     Raises:
-        KakeaiError: No such corpus or one without music, no such shard, or a bucket that does not answer.
+        KakeaiError: No such corpus or one without music, no such shard, an output that may not be replaced, or a
+            bucket that does not answer.
     """
+    check_output(output, FILES, [("the corpus", corpus), ("--reuse", reuse)])
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside,
@@ -100,7 +103,7 @@ def ingest_shard(
 
     Args:
         manifest: Folder that `survey` wrote.
-        output: Folder to write; one that is there is replaced.
+        output: Folder to write: a new or empty one, or one that ingest wrote, which is replaced.
         shard: From 0 on.
         num_processes: How many read side by side; by default one for each core. The result is the same.
         reuse: Folder or gs:// address that outlasts runs, where what was read is kept by content (see
@@ -108,9 +111,11 @@ def ingest_shard(
         on_progress: Called with files done and files in all.
 
     Raises:
-        KakeaiError: No manifest, no such shard, a file that is not the one of the manifest, or a bucket that
-            does not answer.
+        KakeaiError: No manifest, no such shard, a file that is not the one of the manifest, an output that may not
+            be replaced, or a bucket that does not answer.
     """
+    inputs = [("the manifest", manifest), ("the corpus", read_survey(manifest).corpus), ("--reuse", reuse)]
+    check_output(output, FILES, inputs)
     with ReadingProcesses(num_processes or usable_processors()) as processes:
         return _read_shard(manifest, output, shard, processes, reuse, on_progress)
 
@@ -133,7 +138,7 @@ def _read_shard(
 
     total = surveyed.shard_files[shard]
     with (
-        whole_folder(output) as folder,
+        replaced_folder(output, FILES) as folder,
         open_packs(reuse, corpus.name) as packs,
         new_pack(reuse, corpus.name) as pack,
     ):

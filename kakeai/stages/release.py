@@ -12,6 +12,7 @@ from typing import Any
 from kakeai import store as model_store
 from kakeai.errors import KakeaiError
 from kakeai.judging.decision import KEEP, REFUSE, RELEASE, Check
+from kakeai.outputs import check_outside
 from kakeai.stages.bundle import DESCRIPTION, SAVED_MODEL
 from kakeai.stages.evaluate import DECISION, METRICS
 from kakeai.storage import location
@@ -70,6 +71,8 @@ def release(
         raise KakeaiError(
             "say why the evaluation is overruled, with --because; the card keeps name and reason"
         )
+    folder = location(store)
+    check_outside(folder / model, "--store", [("the bundle", bundle), ("--evaluation", evaluation)])
     described = _read_json(bundle / DESCRIPTION)
     metrics = _read_json(evaluation / METRICS) if evaluation else {}
     decision = _decision(evaluation) if evaluation else {}
@@ -78,7 +81,6 @@ def release(
             f"{evaluation} is of step {metrics.get('step')} and {bundle} of step {described['trained_steps']}; "
             "evaluate the model that is to be released"
         )
-    folder = location(store)
     champion = model_store.champion(folder, model)
     if champion:
         card = model_store.read_card(folder, model, champion)

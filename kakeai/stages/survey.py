@@ -12,12 +12,14 @@ from kakeai.corpus.inventory import Inventory
 from kakeai.corpus.listing import list_rows
 from kakeai.corpus.shards import choose_num_shards
 from kakeai.corpus.sizes import MAX_MIDI_BYTES
-from kakeai.corpus.surveyed import SurveyResult, write_survey
+from kakeai.corpus.surveyed import SURVEY, SurveyResult, write_survey
 from kakeai.errors import KakeaiError
 from kakeai.manifest import MANIFEST, fingerprint, write_manifest
+from kakeai.outputs import StageFiles, check_output, replaced_folder
 from kakeai.reading.packs import open_packs
-from kakeai.storage import whole_folder
+from kakeai.storage import location
 
+FILES = StageFiles("survey", SURVEY, (MANIFEST,))
 MOST_GONE = 0.5  # of the champion's corpus; more is taken for an accident, such as a bucket half copied
 
 
@@ -43,7 +45,7 @@ def survey(
     Args:
         corpus: Folder with .mid, .midi, .xml, .musicxml, .mxl and .abc files at any depth, also inside zip
             and tar archives; or one such file; local, or a gs:// address.
-        output: Folder to write; one that is there is replaced.
+        output: Folder to write: a new or empty one, or one that survey wrote, which is replaced.
         store: The model store; empty for none, then every corpus is new.
         model: The model's name in it.
         recipe: All else that decides what is trained; compared with the champion's.
@@ -55,14 +57,19 @@ def survey(
         on_progress: Called with files done and files in all.
 
     Raises:
-        KakeaiError: No such corpus, one without music, or one that has shrunk; a bucket that does not answer.
+        KakeaiError: No such corpus, one without music, or one that has shrunk; an output that may not be replaced; a
+            bucket that does not answer.
     """
     if num_shards is not None and num_shards < 1:
         raise KakeaiError(f"--num-shards must be at least 1, not {num_shards}")
     if max_midi_bytes < MAX_MIDI_BYTES:
         raise KakeaiError(f"--max-midi-bytes must be at least {MAX_MIDI_BYTES:,}, not {max_midi_bytes:,}")
+    champions = location(store) / model if store else None
+    check_output(
+        output, FILES, [("the corpus", corpus), ("the store's model", champions), ("--reuse", reuse)]
+    )
     place = Corpus(corpus, max_midi_bytes)
-    with champion_in(store, model) as champion, whole_folder(output) as folder:
+    with champion_in(store, model) as champion, replaced_folder(output, FILES) as folder:
         spool = folder.with_name("rows")
         inventory = Inventory(spool, list_rows(place, champion.archives(), on_progress))
         if not inventory.num_rows:

@@ -12,6 +12,7 @@ from kakeai.model.data.dataset import EVAL, TRAINING, read_dataset, read_dataset
 from kakeai.model.training import learning_curve
 from kakeai.model.training.learning_curve import PATIENCE
 from kakeai.model.training.warm_start import read_start
+from kakeai.outputs import check_outside
 
 if TYPE_CHECKING:
     from cloudpathlib import GSPath
@@ -105,7 +106,8 @@ def train(
         on_progress: Called before the first step and after every one.
 
     Raises:
-        KakeaiError: A bad configuration, hyperparameter or dataset, or another training in `run_dir`.
+        KakeaiError: A bad configuration, hyperparameter or dataset, or a `run_dir` that has another training or
+            anything else in it, that is an input or lies in one, or that cannot be written.
     """
     from kakeai.model.measuring.figures import Figures, figures
     from kakeai.model.network.precision import check_precision
@@ -118,6 +120,8 @@ def train(
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
     check_precision(mixed_precision)
+    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
+    training_run.check(run_dir)
     workers = Workers.met()
     info = read_dataset_info(dataset)
     if warm_start:

@@ -333,7 +333,7 @@ def test_bad_arguments_are_refused(note_sequences, tmp_path, arguments, words):
 
 def test_damaged_or_missing_note_sequences_are_refused(note_sequences, tmp_path):
     with pytest.raises(KakeaiError, match="holds no NoteSequences"):
-        convert([tmp_path], tmp_path / "dataset", "basic_rnn")
+        convert([tmp_path / "none"], tmp_path / "dataset", "basic_rnn")
     (path,) = note_sequences.glob("*.tfrecord")
     folder = tmp_path / "cut"
     folder.mkdir()

@@ -258,7 +258,7 @@ def test_progress_counts_up_to_all_files(ireland, tmp_path):
 )
 def test_bad_input_leaves_nothing_half_written(tmp_path, make, shard, num_shards, words):
     make(tmp_path / "corpus.mid")
-    earlier = tmp_path / "output" / "kept"
+    earlier = tmp_path / "output" / "ingest.json"
     earlier.parent.mkdir()
     earlier.touch()
     with pytest.raises(KakeaiError, match=words):

@@ -16,6 +16,7 @@ from kakeai.errors import KakeaiError
 from kakeai.model.configs import Config, config_named
 from kakeai.model.network.melody_rnn import MelodyRnn
 from kakeai.model.training import checkpoints, learning_curve
+from kakeai.outputs import check_folder
 from kakeai.storage import names_in, read_bytes, write_whole
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ class Run:
     def parsed_config(self) -> Config:
         """Return configuration and hyperparameters."""
         return config_named(self.config, self.hparams)
+
+
+def check(run_dir: "Path | GSPath") -> None:
+    """Refuse a folder that a training cannot begin or go on in; nothing is made.
+
+    Raises:
+        KakeaiError: It holds other files and no training, or cannot be written.
+    """
+    if isinstance(run_dir, Path):
+        check_folder(run_dir, "--run-dir")
+    names = [name for name in names_in(run_dir) if not name.startswith(".")]  # a file being written has a dot
+    if names and "run.json" not in names:
+        raise KakeaiError(f"{run_dir} holds {names[0]} and no training; give a new --run-dir")
 
 
 def begin(run_dir: "Path | GSPath", run: Run) -> None:
