@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from kakeai.errors import KakeaiError
+from kakeai.local_files import read_file
 from kakeai.model.checkpoint_v1 import read_weights
 from kakeai.model.configs import Config, config_named
 from kakeai.model.encodings import encoding_of
@@ -36,6 +37,7 @@ GENERATOR_BUNDLE = message_class(
     },
 )
 LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
+LARGEST_HPARAMS = 2**16  # bytes of NAME.hparams; Kakeai writes a few hundred
 
 
 def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
@@ -155,10 +157,14 @@ def _magenta_hparams(config: Config) -> dict[str, Any]:
 def _parse(path: Path) -> Any:  # noqa: ANN401  a GENERATOR_BUNDLE
     if not path.is_file():
         raise KakeaiError(f"there is no bundle {path}; give the path of a .mag file")
-    if path.stat().st_size > LARGEST_BUNDLE:
+    try:
+        content = read_file(path, LARGEST_BUNDLE)
+    except OSError as error:
+        raise KakeaiError(f"the bundle {path} cannot be read: {error.strerror or error}") from None
+    if len(content) > LARGEST_BUNDLE:
         raise KakeaiError(f"{path} is larger than {LARGEST_BUNDLE >> 20} MB: no MelodyRNN bundle")
     try:
-        bundle = GENERATOR_BUNDLE.FromString(path.read_bytes())
+        bundle = GENERATOR_BUNDLE.FromString(content)
     except DecodeError:
         raise KakeaiError(f"{path} is not a Magenta bundle (.mag)") from None
     if len(bundle.checkpoint_file) != 1:
@@ -170,9 +176,10 @@ def _hparams_beside(path: Path, name: str) -> str:
     """Return the hyperparameters that NAME.hparams gives for the model `name`, empty if it gives none."""
     if not path.is_file():
         return ""
-    config, _, hparams = path.read_text(errors="replace").strip().partition("\t")
     try:
+        line = read_file(path, LARGEST_HPARAMS).decode(errors="replace")
+        config, _, hparams = line.strip().partition("\t")
         config_named(config, hparams)
-    except KakeaiError as error:
+    except (OSError, KakeaiError) as error:
         raise KakeaiError(f"{path} cannot be used: {error}") from None
     return hparams if config == name else ""
