@@ -70,7 +70,7 @@ class LocalFiles:
                     raise
             return open_file(self._target(place), follow_links=False)
         except NoFileError:
-            raise UnreadableError("it is no file, but a folder or a device", 0) from None
+            raise UnreadableError("it is no file, but a folder, a pipe or a device", 0) from None
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -92,9 +93,9 @@ def _read_musicxml(content: bytes, suffix: str) -> music_pb2.NoteSequence:
 def _temporary_file(content: bytes, suffix: str) -> Iterator[str]:
     with ExitStack() as opened:
         with temporary_disk_errors():
-            file = opened.enter_context(tempfile.NamedTemporaryFile(suffix=suffix, buffering=0))
-            file.write(content)
-        yield file.name
+            file = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-")), f"score{suffix}")
+            file.write_bytes(content)
+        yield str(file)
 
 
 def _sentence(error: Exception) -> str:
