@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.progress import console, stage_bar
+from kakeai.corpus.sizes import MAX_FILE_BYTES
 from kakeai.errors import KakeaiError
 from kakeai.outputs import check_folder
 from kakeai.storage import location
@@ -131,7 +132,11 @@ def read_primer_midi(path: Path, num_steps: int) -> "Primer":
     from kakeai.music.primer import primer_of_score
 
     try:
-        return primer_of_score(read_midi(path.expanduser().read_bytes()), num_steps)
+        with path.expanduser().open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise KakeaiError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
+        return primer_of_score(read_midi(content), num_steps)
     except OSError as error:
         raise KakeaiError(f"cannot read {path}: {error.strerror}") from None
     except KakeaiError as error:

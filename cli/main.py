@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.markup import escape
 
 from cli import corpus, generate, models, pipeline, serve, stages, tensorboard
 from cli.tensorflow_notes import keep_notes_away
+from kakeai.disk import as_disk_error
 from kakeai.errors import ExitStatus, KakeaiError
 
 app = typer.Typer(
@@ -39,11 +41,20 @@ def main() -> None:
     try:
         app()
     except KakeaiError as error:
-        screen = Console(stderr=True, highlight=False)
-        screen.print(f"[bold red]kakeai:[/] {escape(str(error))}", markup=True, soft_wrap=True)
-        sys.exit(error.exit_status)
+        _refuse(error)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.FAULT)
+    except OSError as error:
+        disk_error = as_disk_error(error)
+        if disk_error is None:
+            raise
+        _refuse(disk_error)
+
+
+def _refuse(error: KakeaiError) -> NoReturn:
+    screen = Console(stderr=True, highlight=False)
+    screen.print(f"[bold red]kakeai:[/] {escape(str(error))}", markup=True, soft_wrap=True)
+    sys.exit(error.exit_status)

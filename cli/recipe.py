@@ -51,6 +51,9 @@ MaxMidiBytes = Annotated[
         help="Read MIDI files of up to so many bytes; a large one takes its time.", min=MAX_MIDI_BYTES
     ),
 ]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Follow links that lead out of the corpus's folder.")
+]
 Gpus = Annotated[int, typer.Option(help="GPUs of this machine that share each batch; 0 for all.", min=0)]
 
 
@@ -130,6 +133,7 @@ def retraining(
         bool, typer.Option("--allow-shrink", help="Take a corpus that lost half of its files.")
     ] = False,
     max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
+    follow_links: FollowLinks = False,
 ) -> dict[str, Any]:
     """Return the pipeline's parameters that say when a corpus is read, in how many parts, and what of it."""
     return {
@@ -137,4 +141,5 @@ def retraining(
         "min_new": min_new,
         "allow_shrink": allow_shrink,
         "max_midi_bytes": max_midi_bytes,
+        "follow_links": follow_links,
     }

@@ -12,6 +12,7 @@ from cli.recipe import (
     ConfigName,
     EarlyStopping,
     EvalRatio,
+    FollowLinks,
     Gpus,
     Hparams,
     MaxMidiBytes,
@@ -46,6 +47,7 @@ def survey(
         typer.Option(help="Parts to read it in; by default as many as are worth a pod each.", min=1),
     ] = None,
     max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
+    follow_links: FollowLinks = False,
 ) -> None:
     """What is in a corpus, and what is new or gone since the model in service was trained on it.
 
@@ -63,6 +65,7 @@ def survey(
             allow_shrink=allow_shrink,
             num_shards=num_shards,
             max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
             on_progress=lambda done, total: bar.show("survey", done, total),
         )
     show_stage("survey", {"sentence": result.sentence, "seconds": time.monotonic() - begun})
@@ -82,6 +85,7 @@ def ingest(
         str, typer.Option(help="Folder or gs://… that keeps what was read, for the next time.")
     ] = "",
     max_midi_bytes: MaxMidiBytes = MAX_MIDI_BYTES,
+    follow_links: FollowLinks = False,
 ) -> None:
     """MIDI files → NoteSequences; ledger.jsonl says what became of each file.
 
@@ -100,6 +104,7 @@ def ingest(
             num_processes=processes,
             reuse=reuse,
             max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
             on_progress=lambda done, total: bar.show("ingest", done, total),
         )
     figures = {

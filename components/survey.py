@@ -27,6 +27,7 @@ def survey_component(
     min_new: int,
     allow_shrink: bool,
     max_midi_bytes: int,
+    follow_links: bool,
     metrics: Output[Metrics],
 ) -> NamedTuple(  # type: ignore
     "Survey",
@@ -80,6 +81,7 @@ def survey_component(
             reuse=reuse_folder(work),
             min_new=min_new,
             max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
             on_progress=running.progress,
         )
         start, start_fingerprint = start_of(warm_start, store, model, result.champion)

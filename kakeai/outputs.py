@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kakeai.disk import disk_errors
 from kakeai.errors import KakeaiError
 from kakeai.storage import location
 
@@ -142,16 +143,17 @@ def replaced_folder(output: Path, written: StageFiles) -> Iterator[Path]:
         KakeaiError: There is something in it by now that this stage did not write.
     """
     output = _real(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=_scratch(output)) as scratch:
-        new = Path(scratch, _NEW)
-        new.mkdir()
-        yield new
-        try:
-            _put_in_place(new, output, written)
-        except BaseException:
-            _put_back(Path(scratch), output)
-            raise
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=_scratch(output)) as scratch:
+            new = Path(scratch, _NEW)
+            new.mkdir()
+            yield new
+            try:
+                _put_in_place(new, output, written)
+            except BaseException:
+                _put_back(Path(scratch), output)
+                raise
 
 
 def _put_in_place(new: Path, output: Path, written: StageFiles) -> None:

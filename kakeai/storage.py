@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from kakeai.disk import as_disk_error, disk_errors
 from kakeai.errors import KakeaiError, ServiceError
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def bucket_errors(path: "Path | GSPath") -> Iterator[None]:
     except Exception as error:
         if isinstance(path, Path) or isinstance(error, KakeaiError | FileNotFoundError):
             raise
+        if isinstance(error, OSError) and as_disk_error(error):  # the disk of this machine, not the bucket
+            raise
         raise _as_kakeai_error(path, error) from None
 
 
@@ -204,14 +207,15 @@ def write_whole(path: "Path | GSPath", content: bytes) -> None:
 @contextmanager
 def _whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file to write, which takes the place of `path` if no error ends the `with` block."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
-        try:
-            yield aside
-            aside.flush()
-            os.fsync(aside.fileno())
-            os.chmod(aside.name, 0o644)
-            os.replace(aside.name, path)
-        except BaseException:
-            os.unlink(aside.name)
-            raise
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
+            try:
+                yield aside
+                aside.flush()
+                os.fsync(aside.fileno())
+                os.chmod(aside.name, 0o644)
+                os.replace(aside.name, path)
+            except BaseException:
+                os.unlink(aside.name)
+                raise

@@ -139,6 +139,7 @@ def kakeai_pipeline(
     min_new: int = 0,
     allow_shrink: bool = False,
     max_midi_bytes: int = MAX_MIDI_BYTES,
+    follow_links: bool = False,
     gpus: int = 1,
     training_nodes: dict = GPU_NODES,
     training_tolerations: list = GPU_TOLERATIONS,
@@ -165,6 +166,7 @@ def kakeai_pipeline(
         min_new: Train only when so many new files came in since the newest release, or the recipe changed.
         allow_shrink: Take a corpus that has lost more than half of what the champion was trained on.
         max_midi_bytes: The most that is read of a MIDI file.
+        follow_links: Follow links that lead out of the corpus's folder.
         gpus: Of the training's pod; 0 trains on processors. On a machine without Kubernetes, 0 is all there are.
         training_nodes: Labels of the nodes that training may run on.
         training_tolerations: Of its pod, as Kubernetes writes them.
@@ -192,6 +194,7 @@ def kakeai_pipeline(
             min_new=min_new,
             allow_shrink=allow_shrink,
             max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
         )
         give_pod(surveyed, "survey").set_caching_options(False)  # a bucket's name says nothing of its content
         retrain_pipeline(

@@ -4,8 +4,10 @@ Nothing is unpacked to disk, so an archive's paths lead nowhere, and one file at
 """
 
 import bz2
+import errno
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -26,6 +28,13 @@ MAX_ARCHIVE_MEMBERS = 250_000  # the Lakh MIDI data set has 178,561
 MAX_ARCHIVE_BYTES = 16 * 2**30  # unpacked
 
 _HEADER_BYTES = 512  # of each member of a tar file
+_HEADERS_BYTES = (
+    2048 * MAX_ARCHIVE_MEMBERS
+)  # of a whole tar file, with extended headers, which are slow to parse
+# A record of a zip file's central directory (APPNOTE 4.3.12): this much, and name, extra field and comment behind it
+_RECORD_MARK, _RECORD_BYTES = b"PK\1\2", 46
+_RECORD_LENGTHS, _RECORD_LENGTHS_AT = struct.Struct("<3H"), 28
+_DIRECTORY_BYTES = 256 * MAX_ARCHIVE_MEMBERS  # room for names of 200 characters
 
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, RuntimeError,
@@ -63,9 +72,13 @@ class Member:
 
 def is_music(path: str) -> bool:
     """Return whether a path is that of a score or an archive, and not hidden."""
-    # Hidden are also the resource forks that a Mac leaves in every archive: __MACOSX/._tune.mid
-    hidden = any(part == "__MACOSX" or (part[:1] == "." and part.strip(".")) for part in path.split("/"))
-    return not hidden and path.lower().endswith(MUSIC_SUFFIXES + ARCHIVE_SUFFIXES)
+    return path.lower().endswith(MUSIC_SUFFIXES + ARCHIVE_SUFFIXES) and not is_hidden(path)
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether a file, or a folder that it lies in, is not for people's eyes."""
+    # Also the resource forks that a Mac leaves in every archive: __MACOSX/._tune.mid
+    return any(part == "__MACOSX" or (part[:1] == "." and part.strip(".") != "") for part in path.split("/"))
 
 
 def is_archive(path: str) -> bool:
@@ -101,9 +114,17 @@ def members(archive: str, file: IO[bytes], size: int, max_midi_bytes: int) -> It
                         f"{archive}/{path}", claimed, _Content(path, claimed, content, max_midi_bytes)
                     )
         except UnreadableError as error:
-            yield refused(archive, error)
+            yield refused(archive, UnreadableError(str(error), size))
         except _DAMAGED as error:
-            yield refused(archive, UnreadableError(f"the archive is damaged: {error}", size))
+            yield refused(archive, UnreadableError(_why(error, "the archive is damaged"), size))
+
+
+def _why(error: Exception, damaged: str) -> str:
+    """Return a reason; `damaged` goes before the error of a content, but not before that of a disk or a network."""
+    # zipfile goes to places before the start of a file where an archive says so; that is EINVAL.
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        return f"it cannot be read: {error.strerror}"
+    return f"{damaged}: {str(error) or type(error).__name__}"
 
 
 def refused(path: str, error: UnreadableError) -> Member:
@@ -134,8 +155,7 @@ class _Content:
             with self.open() as file:
                 content = file.read(size_limit(self.path, self.max_midi_bytes) + 1)
         except _DAMAGED as error:
-            reason = f"the archive is damaged here: {error or type(error).__name__}"
-            raise UnreadableError(reason, self.size) from None
+            raise UnreadableError(_why(error, "the archive is damaged here"), self.size) from None
         self._refuse_if_too_large(len(content))  # the archive may have lied
         return content
 
@@ -147,8 +167,9 @@ class _Content:
 _Found = Iterator[tuple[str, int, Callable[[], IO[bytes]]]]  # path, size and content
 
 
-def _zip_members(file: IO[bytes], _: str, opened: ExitStack, __: int) -> _Found:
-    archive = opened.enter_context(zipfile.ZipFile(file))
+def _zip_members(file: IO[bytes], _: str, opened: ExitStack, max_midi_bytes: int) -> _Found:
+    most = max(_DIRECTORY_BYTES, MAX_FILE_BYTES + 1, max_midi_bytes + 1)
+    archive = opened.enter_context(zipfile.ZipFile(cast(IO[bytes], _CountedRecords(file, most))))
     for info in archive.infolist():
         yield info.filename, info.file_size, lambda info=info: archive.open(info)
 
@@ -157,21 +178,56 @@ def _tar_members(file: IO[bytes], name: str, opened: ExitStack, max_midi_bytes: 
     packing = {"gz": gzip.open, "xz": lzma.open, "z2": bz2.open}.get(name.lower()[-2:])
     plain = opened.enter_context(cast(IO[bytes], packing(file))) if packing else file
     most = max(MAX_FILE_BYTES, max_midi_bytes) + 1
-    archive = opened.enter_context(tarfile.TarFile(fileobj=cast(IO[bytes], _ShortReads(plain, most))))
+    reads = _CountedHeaders(plain, most)
+    archive = opened.enter_context(tarfile.TarFile(fileobj=cast(IO[bytes], reads)))
     while (info := archive.next()) is not None:
         path = info.name if info.isreg() else ""  # a folder, a link, a device
+        reads.in_headers = False
         yield path, info.size, lambda info=info: cast(IO[bytes], archive.extractfile(info))
+        reads.in_headers = True
         archive.members.clear()  # type: ignore[attr-defined]  else it remembers each, a kilobyte a file
 
 
 class _ShortReads:
-    """A file for tarfile, which would read a header of many gigabytes at once if an archive said so."""
+    """A file for tarfile and zipfile, which read a header or a directory at once, as long as the archive says."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self.file, self.most = file, most
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         if size > self.most:
-            raise tarfile.ReadError(f"a part of {size:,} bytes")
+            raise ValueError(f"a part of {size:,} bytes")
         return self.file.read(size)
+
+
+class _CountedHeaders(_ShortReads):
+    """A file for tarfile, which reads any number of extended headers before it comes to a member."""
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        super().__init__(file, most)
+        self.in_headers, self._left = True, _HEADERS_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        if self.in_headers:
+            self._left -= size
+            if self._left < 0:
+                raise ValueError(f"more than {_HEADERS_BYTES:,} bytes of headers")
+        return super().read(size)
+
+
+class _CountedRecords(_ShortReads):
+    """A file for zipfile, which makes an object of each record of a directory before anybody can count them.
+
+    The number that the archive claims is no help: zipfile does not look at it.
+    """
+
+    def read(self, size: int = -1) -> bytes:
+        content = super().read(size)
+        at = count = 0
+        while at + _RECORD_BYTES <= len(content) and content.startswith(_RECORD_MARK, at):
+            at += _RECORD_BYTES + sum(_RECORD_LENGTHS.unpack_from(content, at + _RECORD_LENGTHS_AT))
+            count += 1
+            if count > MAX_ARCHIVE_MEMBERS:
+                raise UnreadableError(f"more than {MAX_ARCHIVE_MEMBERS:,} members: split the archive", 0)
+        return content

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kakeai import store as model_store
+from kakeai.disk import temporary_disk_errors
 from kakeai.manifest import ManifestRow, fingerprint, read_manifest
 from kakeai.storage import location, read_bytes
 
@@ -58,7 +59,7 @@ def champion_in(store: str, model: str) -> Iterator[Champion]:
     recipe = model_store.read_card(root, model, version).get("recipe")
     with TemporaryDirectory(prefix="kakeai-") as folder:
         manifest = Path(folder, "manifest")
-        with suppress(FileNotFoundError):  # a version that was released by hand
+        with suppress(FileNotFoundError), temporary_disk_errors():  # a version that was released by hand
             manifest.write_bytes(read_bytes(root / model / str(version) / model_store.MANIFEST))
         if manifest.exists():
             contents = frozenset(bytes.fromhex(row.md5) for row in read_manifest(manifest) if row.md5)

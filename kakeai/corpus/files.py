@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kakeai.corpus.archives import Member, UnreadableError, is_music, members, refused
-from kakeai.corpus.sizes import MAX_MIDI_BYTES, too_large
+from kakeai.corpus.local import LocalFiles
+from kakeai.corpus.sizes import MAX_MIDI_BYTES, size_limit, too_large
+from kakeai.disk import temporary_disk_errors
 from kakeai.errors import KakeaiError
+from kakeai.local_files import read_at_most
 from kakeai.storage import download_object, list_objects, location, read_object
 
 if TYPE_CHECKING:
@@ -40,39 +43,47 @@ class Corpus:
         is_local: Whether it lies on this machine.
     """
 
-    def __init__(self, address: str, max_midi_bytes: int = MAX_MIDI_BYTES) -> None:
+    def __init__(
+        self, address: str, max_midi_bytes: int = MAX_MIDI_BYTES, *, follow_links: bool = False
+    ) -> None:
         """Find it; nothing is listed yet.
 
         Args:
             address: Local path, or gs:// address.
             max_midi_bytes: The most that is read of a MIDI file.
+            follow_links: Whether links in a folder are followed that lead out of it.
 
         Raises:
             KakeaiError: It cannot be named so.
         """
         self._address = address
         self._max_midi_bytes = max_midi_bytes
-        self._root = location(address)
-        self.is_local = isinstance(self._root, Path)
-        self.name = self._root.name or Path(address).resolve().name
-        self._is_file = isinstance(self._root, Path) and self._root.is_file()
+        root = location(address)
+        self._root = LocalFiles(root, follow_links=follow_links) if isinstance(root, Path) else root
+        self.is_local = isinstance(root, Path)
+        self.name = root.name or Path(address).resolve().name
 
     def __str__(self) -> str:
         """Return an address that leads there from everywhere on this machine."""
-        return str(self._root.absolute() if isinstance(self._root, Path) else self._root)
+        return str(self._root)
 
     def files(self) -> list[CorpusFile]:
         """List the music and the archives, sorted by path; no hidden files. A bucket is asked once.
 
+        Links and folders that cannot be read are listed as well, so that their reason is known.
+
         Raises:
-            KakeaiError: There is no such place.
+            KakeaiError: There is no such place, or it cannot be listed.
         """
-        if isinstance(self._root, Path):
-            names = [self.name] if self._is_file else _walk(str(self._root))
-            found = [CorpusFile(name) for name in sorted(filter(is_music, names))]
-            exists = self._root.exists()
+        found, exists = [], False
+        if isinstance(self._root, LocalFiles):
+            try:
+                found, exists = [CorpusFile(path) for path in sorted(self._root.paths())], True
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise KakeaiError(f"{self._address} cannot be read: {error.strerror}") from None
         else:
-            found, exists = [], False
             for stored in list_objects(self._root):
                 exists = True
                 if is_music(path := _path_of(stored.name, self._root)):
@@ -95,9 +106,9 @@ class Corpus:
             KakeaiError: It is no longer there as it was listed, or the bucket fails.
         """
         try:
-            if not isinstance(self._root, Path):
-                return read_object(_object_at(path, self._root), generation)
-            return self._read_local(path)
+            if isinstance(self._root, LocalFiles):
+                return self._read_local(path, self._root)
+            return read_object(_object_at(path, self._root), generation)
         except FileNotFoundError:
             raise self._changed(path) from None
 
@@ -117,39 +128,30 @@ class Corpus:
 
     @contextmanager
     def _open(self, path: str, generation: int) -> Iterator[IO[bytes]]:
-        with tempfile.TemporaryDirectory(prefix="kakeai-") as folder, ExitStack() as opened:
+        with ExitStack() as opened:
             try:
-                if isinstance(self._root, Path):
-                    here = Path(self._local(path))
+                if isinstance(self._root, LocalFiles):
+                    file = os.fdopen(self._root.open(path), "rb")
                 else:
-                    here = Path(folder, "archive")
-                    download_object(_object_at(path, self._root), here, generation)
-                try:
-                    file = opened.enter_context(here.open("rb"))
-                except FileNotFoundError:
-                    raise
-                except OSError as error:
-                    raise UnreadableError(f"it cannot be read: {error.strerror}", 0) from None
+                    file = opened.enter_context(_downloaded(_object_at(path, self._root), generation))
             except FileNotFoundError:
                 raise self._changed(path) from None
-            yield file
+            yield opened.enter_context(file)
 
-    def _read_local(self, path: str) -> bytes:
+    def _read_local(self, path: str, files: LocalFiles) -> bytes:
+        file = files.open(path)
         try:
-            with open(self._local(path), "rb", buffering=0) as file:  # read in one go
-                size = os.fstat(file.fileno()).st_size
-                if reason := self.too_large(path, size):
-                    raise UnreadableError(reason, size)
-                return file.read()
-        except FileNotFoundError:
-            raise
+            size = os.fstat(file).st_size
+            if not (reason := self.too_large(path, size)):
+                content = read_at_most(file, size_limit(path, self._max_midi_bytes))
+                size = len(content)
+                if not (reason := self.too_large(path, size)):  # else it has grown
+                    return content
+            raise UnreadableError(reason, size)
         except OSError as error:
-            size = os.stat(self._local(path)).st_size
-            raise UnreadableError(f"it cannot be read: {error.strerror}", size) from None
-
-    def _local(self, path: str) -> str:
-        root = str(self._root)
-        return root if self._is_file and path == self.name else os.path.join(root, path)
+            raise UnreadableError(f"it cannot be read: {error.strerror}", 0) from None
+        finally:
+            os.close(file)
 
     def _changed(self, path: str) -> KakeaiError:
         return KakeaiError(
@@ -173,17 +175,11 @@ def _object_at(path: str, corpus: "GSPath") -> "GSPath":
     return corpus if path == corpus.name else corpus / path
 
 
-def _walk(root: str) -> Iterator[str]:
-    """Yield the files under a folder by their paths in it; links to files count, links to folders do not."""
-    folders = [(root, "")]
-    while folders:
-        folder, inside = folders.pop()
-        try:
-            entries = [*os.scandir(folder)]
-        except OSError:  # one that may not be read
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append((entry.path, f"{inside}{entry.name}/"))
-            elif entry.is_file():
-                yield inside + entry.name
+@contextmanager
+def _downloaded(path: "GSPath", generation: int) -> Iterator[IO[bytes]]:
+    """Yield an object as an open file on this machine."""
+    with ExitStack() as opened:
+        with temporary_disk_errors():
+            archive = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-")), "archive")
+            download_object(path, archive, generation)
+        yield opened.enter_context(archive.open("rb"))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kakeai.corpus.surveyed import SURVEY
+from kakeai.disk import temporary_disk_errors
 from kakeai.manifest import MANIFEST
 from kakeai.storage import bucket_errors, location, write_whole
 
@@ -39,5 +40,7 @@ def manifest_at_hand(address: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="kakeai-") as folder, bucket_errors(place):
         for name in (MANIFEST, SURVEY):
-            Path(folder, name).write_bytes((place / name).read_bytes())
+            content = (place / name).read_bytes()
+            with temporary_disk_errors():
+                Path(folder, name).write_bytes(content)
         yield Path(folder)

@@ -28,6 +28,7 @@ class SurveyResult:
         changed: Whether a training would be of another corpus, or by another recipe, than the champion's.
         sentence: All this in words.
         max_midi_bytes: The most that is read of a MIDI file; the manifest has no MD5 of a larger one.
+        follow_links: Whether links are followed that lead out of the corpus's folder.
     """
 
     corpus: str
@@ -43,6 +44,7 @@ class SurveyResult:
     changed: bool
     sentence: str
     max_midi_bytes: int = MAX_MIDI_BYTES
+    follow_links: bool = False
 
 
 def write_survey(folder: Path, result: SurveyResult) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kakeai.corpus.sizes import MIDI_SUFFIXES
+from kakeai.disk import DiskError
 from kakeai.errors import KakeaiError
 from kakeai.model.data.note_sequence_bytes import note_sequence_bytes, with_names
 from kakeai.music.midi import MidiError, mend_midi, read_midi_files
@@ -40,6 +41,10 @@ def read_files(files: Sequence[FileToRead], collection: str) -> list[FileReading
 
     Each piece gets the `id`, `filename`, `collection_name` and `source_info` that Magenta's
     `convert_dir_to_note_sequences` gives it. What cannot be read is no error but a complaint.
+
+    Raises:
+        DiskError: The disk for temporary files takes no more.
+        MemoryError: The files need more memory than this process may have.
     """
     midi = [number for number, file in enumerate(files) if file.path.lower().endswith(MIDI_SUFFIXES)]
     readings = dict(zip(midi, _read_midi_files([files[number] for number in midi], collection), strict=True))
@@ -89,6 +94,8 @@ def _read_other(file: FileToRead, collection: str) -> FileReading:
     kind = "abc" if suffix == ABC_SUFFIX else "musicxml"
     try:
         pieces, complaints = read_notation(file.content, suffix)
+    except DiskError:
+        raise
     except KakeaiError as error:
         return FileReading([], [str(error)])
     for name, piece in pieces.items():

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import kakeai
 from kakeai.corpus.sizes import MIDI_SUFFIXES
+from kakeai.disk import temporary_disk_errors
 from kakeai.errors import KakeaiError
 from kakeai.manifest import ManifestRow
 from kakeai.model.data.tfrecord import framed, records_in
@@ -192,7 +193,9 @@ def open_packs(place: str, collection: str) -> Iterator[Packs]:
     Raises:
         KakeaiError: The place cannot be named so.
     """
-    with tempfile.TemporaryDirectory(prefix="kakeai-") as here, ExitStack() as opened:
+    with ExitStack() as opened:
+        with temporary_disk_errors():
+            here = opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-"))
         yield Packs(_root(place), collection, Path(here), opened)
 
 
@@ -222,9 +225,10 @@ class NewPack:
         entry = _Entry(
             key, file, self._collection, sha256, start, num_sequences, reading.complaints, reading.repair
         )
-        for sequence in reading.sequences:
-            self._records.write(framed(sequence))
-        self._index.write(json.dumps(asdict(entry)) + "\n")
+        with temporary_disk_errors():
+            for sequence in reading.sequences:
+                self._records.write(framed(sequence))
+            self._index.write(json.dumps(asdict(entry)) + "\n")
         self._keys.update(f"{key}\n".encode())
         self.num_entries += 1
 
@@ -243,17 +247,25 @@ def new_pack(place: str, collection: str) -> Iterator[NewPack | None]:
         collection: The name of the collection that is read.
 
     Raises:
-        KakeaiError: The place cannot be named so, or a bucket that does not answer.
+        KakeaiError: The place cannot be named so, a bucket that does not answer, or a full disk.
     """
     root = _root(place)
     if root is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="kakeai-") as folder:
-        index, records = Path(folder, "index"), Path(folder, "records")
-        with gzip.open(index, "wt", encoding="utf-8") as lines, records.open("wb") as content:
-            pack = NewPack(collection, lines, content)
+    with ExitStack() as opened:
+        files = ExitStack()
+        with temporary_disk_errors():
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-"))
+            index, records = Path(folder, "index"), Path(folder, "records")
+            lines = files.enter_context(gzip.open(index, "wt", encoding="utf-8"))
+            content = files.enter_context(records.open("wb"))
+        pack = NewPack(collection, lines, content)
+        try:
             yield pack
+        finally:
+            with temporary_disk_errors():
+                files.close()
         if pack.num_entries:
             put_file(records, root / f"{pack.name}{_RECORDS}")
             put_file(index, root / f"{pack.name}{_INDEX}")  # last, since what is in no index is not there

@@ -76,6 +76,9 @@ class ReadingProcesses:
         """Read batches of a collection's files, each with a note for the caller; they come back in the order they went.
 
         A file that kills its reader comes back with a complaint. Batches are taken as there is room for them.
+
+        Raises:
+            KakeaiError: This machine cannot read files: its disk is full, say.
         """
         waiting = deque()
         for files, note in batches:
@@ -191,13 +194,20 @@ class _Process:
         self._start, self._number, self._limits = start, number, limits
 
     def read(self, files: Sequence[FileToRead], collection: str) -> list[FileReading] | None:
-        """Read files; None if the process died over them."""
+        """Read files; None if the process died over them.
+
+        Raises:
+            KakeaiError: This machine cannot read files: its disk is full, say.
+        """
         try:
             pickle.dump((files, collection), self._stream)
             self._stream.flush()
-            return pickle.load(self._stream)
+            answer = pickle.load(self._stream)
         except (EOFError, OSError, pickle.UnpicklingError):
             return None
+        if isinstance(answer, KakeaiError):
+            raise answer
+        return answer
 
     def how_it_ended(self) -> str:
         """Return in words why the process ended."""

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from kakeai.reading.formats import read_files
+from kakeai.disk import as_disk_error
+from kakeai.errors import KakeaiError
+from kakeai.reading.formats import FileReading, FileToRead, read_files
 
 OUT_OF_MEMORY = 3  # exit status
 
@@ -53,14 +55,24 @@ def _serve(socket: int, inherited: Sequence[int], seconds_per_batch: int) -> int
             while True:
                 files, collection = pickle.load(batches)
                 signal.alarm(seconds_per_batch)  # ends this process
-                readings = read_files(files, collection)
+                answer = _answer(files, collection)
                 signal.alarm(0)
-                pickle.dump(readings, read)
+                pickle.dump(answer, read)
                 read.flush()
         except (EOFError, OSError):  # nobody is there any more
             return 0
         except MemoryError:
             return OUT_OF_MEMORY
+
+
+def _answer(files: Sequence[FileToRead], collection: str) -> list[FileReading] | KakeaiError:
+    """Return what came out of the files, or what keeps this machine from reading any."""
+    try:
+        return read_files(files, collection)
+    except KakeaiError as error:
+        return error
+    except OSError as error:
+        return as_disk_error(error) or KakeaiError(f"files cannot be read on this machine: {error}")
 
 
 def _close(files: Sequence[int] | set[int]) -> None:

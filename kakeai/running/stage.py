@@ -9,8 +9,9 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
+from kakeai.disk import as_disk_error
 from kakeai.errors import KakeaiError
 from kakeai.running.outcome import FAILED, Outcome, write_outcome
 
@@ -54,11 +55,20 @@ def stage(name: str, work: str) -> Iterator[Stage]:
     try:
         yield running
     except KakeaiError as error:
-        print(f"{REFUSED}{error}", flush=True)
-        with suppress(KakeaiError, OSError):  # where the outcome cannot be written, the log has it
-            write_outcome(work, Outcome(FAILED, str(error), name, exit_status=error.exit_status))
-        raise SystemExit(error.exit_status) from None
+        _refuse(error, name, work)
+    except OSError as error:
+        disk_error = as_disk_error(error)
+        if disk_error is None:
+            raise
+        _refuse(disk_error, name, work)
     running.finish()
+
+
+def _refuse(error: KakeaiError, name: str, work: str) -> NoReturn:
+    print(f"{REFUSED}{error}", flush=True)
+    with suppress(KakeaiError, OSError):  # where the outcome cannot be written, the log has it
+        write_outcome(work, Outcome(FAILED, str(error), name, exit_status=error.exit_status))
+    raise SystemExit(error.exit_status) from None
 
 
 def _tell(prefix: str, content: dict[str, Any]) -> None:

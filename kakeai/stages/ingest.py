@@ -58,6 +58,7 @@ def ingest(
     num_processes: int | None = None,
     reuse: str = "",
     max_midi_bytes: int = MAX_MIDI_BYTES,
+    follow_links: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> IngestResult:
     """Survey a corpus, and read one shard of it: `survey` and `ingest_shard` in one.
@@ -70,6 +71,7 @@ def ingest(
         num_processes: How many read side by side; by default one for each core. The result is the same.
         reuse: Folder or gs:// address where what was read is kept by content, for later runs; empty for none.
         max_midi_bytes: The most that is read of a MIDI file; one of 4 MiB takes at most 2 s and 300 MB.
+        follow_links: As `survey` takes it.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -83,7 +85,14 @@ def ingest(
         ReadingProcesses(num_processes or usable_processors()) as processes,
     ):
         manifest = Path(aside, "survey")  # made while the processes start
-        survey(corpus, manifest, num_shards=num_shards, reuse=reuse, max_midi_bytes=max_midi_bytes)
+        survey(
+            corpus,
+            manifest,
+            num_shards=num_shards,
+            reuse=reuse,
+            max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
+        )
         return _read_shard(manifest, output, shard, processes, reuse, on_progress)
 
 
@@ -131,7 +140,7 @@ def _read_shard(
     surveyed = read_survey(manifest)
     if not 0 <= shard < surveyed.num_shards:
         raise KakeaiError(f"shard {shard} of {surveyed.num_shards} does not exist; shards count from 0")
-    corpus = Corpus(surveyed.corpus, surveyed.max_midi_bytes)
+    corpus = Corpus(surveyed.corpus, surveyed.max_midi_bytes, follow_links=surveyed.follow_links)
 
     def mine() -> Iterator[ManifestRow]:
         return (row for row in read_manifest(manifest / MANIFEST) if row.shard == shard)

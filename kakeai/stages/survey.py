@@ -34,6 +34,7 @@ def survey(
     reuse: str = "",
     min_new: int = 0,
     max_midi_bytes: int = MAX_MIDI_BYTES,
+    follow_links: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SurveyResult:
     """List a corpus once, compare it with the one that the model in service was trained on, and divide it.
@@ -54,6 +55,8 @@ def survey(
         reuse: Where `ingest_shard` keeps what it has read; a file that is there counts as quickly read.
         min_new: With fewer new contents than that, a corpus counts as unchanged, unless the recipe has changed.
         max_midi_bytes: The most that is read of a MIDI file; a larger one counts as one that cannot be read.
+        follow_links: Follow links that lead out of the corpus's folder; else each counts as a file that cannot be
+            read. Links to what lies in the folder count as what they lead to.
         on_progress: Called with files done and files in all.
 
     Raises:
@@ -68,7 +71,7 @@ def survey(
     check_output(
         output, FILES, [("the corpus", corpus), ("the store's model", champions), ("--reuse", reuse)]
     )
-    place = Corpus(corpus, max_midi_bytes)
+    place = Corpus(corpus, max_midi_bytes, follow_links=follow_links)
     with champion_in(store, model) as champion, replaced_folder(output, FILES) as folder:
         spool = folder.with_name("rows")
         inventory = Inventory(spool, list_rows(place, champion.archives(), on_progress))
@@ -88,7 +91,11 @@ def survey(
         shards = inventory.shards(num_shards)
         shard_files = [shards.count(shard) for shard in range(num_shards)]
         result = replace(
-            result, num_shards=num_shards, shard_files=shard_files, max_midi_bytes=max_midi_bytes
+            result,
+            num_shards=num_shards,
+            shard_files=shard_files,
+            max_midi_bytes=max_midi_bytes,
+            follow_links=follow_links,
         )
         write_manifest(folder / MANIFEST, inventory.lines(shards))
         write_survey(folder, result)

@@ -2,8 +2,12 @@
 
 import gzip
 import io
+import re
+import struct
 import tarfile
+import tracemalloc
 import zipfile
+from contextlib import contextmanager
 
 import pytest
 
@@ -45,6 +49,16 @@ def tarred(path, members, mode="w"):
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return path
+
+
+@contextmanager
+def memory_traced():
+    """Yield a function that returns the most bytes that Python's objects took in the block."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_folder_is_searched_through(tmp_path):
@@ -132,14 +146,69 @@ def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path):
     assert list(reasons) == ["x.zip/a.mid"]
 
 
-@pytest.mark.parametrize("limit", ["MAX_ARCHIVE_MEMBERS", "MAX_ARCHIVE_BYTES"])
-def test_an_archive_without_end_is_read_up_to_the_limit(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(archives, limit, {"MAX_ARCHIVE_MEMBERS": 3, "MAX_ARCHIVE_BYTES": 4000}[limit])
-    members = {f"{index}.mid": bytes(700) for index in range(9)}
-    for path in (zipped(tmp_path / "x.zip", members), tarred(tmp_path / "x.tar.xz", members, "w:xz")):
-        contents, reasons = read_all(path)
-        assert list(contents) == [f"{path.name}/{index}.mid" for index in range(3)]
-        assert "the rest is left out" in reasons[path.name]
+@pytest.mark.parametrize(
+    ("pack", "name", "limit", "value"),
+    [
+        (zipped, "x.zip", "MAX_ARCHIVE_BYTES", 4000),
+        (tarred, "x.tar", "MAX_ARCHIVE_BYTES", 4000),
+        (tarred, "x.tar", "MAX_ARCHIVE_MEMBERS", 3),
+    ],
+)
+def test_an_archive_without_end_is_read_up_to_the_limit(tmp_path, monkeypatch, pack, name, limit, value):
+    monkeypatch.setattr(archives, limit, value)
+    path = pack(tmp_path / name, {f"{index}.mid": bytes(700) for index in range(9)})
+    contents, reasons = read_all(path)
+    assert list(contents) == [f"{name}/{index}.mid" for index in range(3)]
+    assert "the rest is left out" in reasons[name]
+
+
+@pytest.mark.parametrize("lie", [False, True], ids=["honest", "lying"])
+def test_a_zip_file_of_too_many_members_is_refused_before_zipfile_makes_objects_of_them(
+    tmp_path, monkeypatch, lie
+):
+    """The end of the archive says how many there are, or that there is one."""
+    names = [b"%d.mid" % number for number in range(20_000)]
+    directory = b"".join(b"PK\1\2" + bytes(24) + struct.pack("<H", len(n)) + bytes(16) + n for n in names)
+    number = 1 if lie else 0xFFFF  # which is also what stands for more than two bytes can say
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, number, number, len(directory), 0, 0)
+    (tmp_path / "x.zip").write_bytes(directory + end)
+    del names
+    monkeypatch.setattr(archives, "MAX_ARCHIVE_MEMBERS", 1000)
+    with memory_traced() as peak:
+        contents, reasons = read_all(tmp_path / "x.zip")
+    assert contents == {}
+    assert reasons == {"x.zip": "more than 1,000 members: split the archive"}
+    assert peak() < 1.5 * len(directory)  # zipfile's objects alone would be six times as much
+
+
+def test_the_limit_of_a_zip_file_counts_records_and_not_what_it_says(tmp_path, monkeypatch):
+    members = {f"{index}.mid": b"x" for index in range(9)}
+    path = zipped(tmp_path / "x.zip", members)
+    monkeypatch.setattr(archives, "MAX_ARCHIVE_MEMBERS", 9)
+    assert list(read_all(path)[0].values()) == [b"x"] * 9
+    monkeypatch.setattr(archives, "MAX_ARCHIVE_MEMBERS", 8)
+    assert read_all(path) == ({}, {"x.zip": "more than 8 members: split the archive"})
+
+
+def test_a_directory_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_DIRECTORY_BYTES", 100_000)
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 10_000)
+    path = zipped(tmp_path / "x.zip", {f"{index}{'x' * 60_000}.mid": b"" for index in range(2)})
+    contents, reasons = read_all(path, 10_000)
+    assert contents == {}
+    assert re.fullmatch(r"the archive is damaged: a part of 12\d,\d{3} bytes", reasons["x.zip"])
+
+
+def test_headers_without_end_are_read_up_to_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_HEADERS_BYTES", 100_000)
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+        for index in range(9):
+            info = tarfile.TarInfo(f"{index}.mid")
+            info.size, info.pax_headers = 20_000, {"comment": "x" * 30_000}
+            archive.addfile(info, io.BytesIO(bytes(20_000)))
+    contents, reasons = read_all(tmp_path / "x.tar.gz")
+    assert list(contents) == ["x.tar.gz/0.mid", "x.tar.gz/1.mid", "x.tar.gz/2.mid"]
+    assert reasons == {"x.tar.gz": "the archive is damaged: more than 100,000 bytes of headers"}
 
 
 def test_a_header_without_end_is_not_read_into_memory(tmp_path, monkeypatch):

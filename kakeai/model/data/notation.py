@@ -4,9 +4,13 @@ import io
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 
+from kakeai.disk import temporary_disk_errors
 from kakeai.errors import KakeaiError
 from kakeai.model.data.note_sequences import note_sequence_to_score
 from kakeai.music.score import MAX_PITCH, MAX_SECONDS, MIN_PITCH
@@ -37,6 +41,8 @@ def read_notation(content: bytes, suffix: str) -> tuple[dict[str, music_pb2.Note
 
     Raises:
         NotReadableError: Nothing in the file can be read.
+        DiskError: The disk for temporary files, where note-seq reads MusicXML from, takes no more.
+        MemoryError: The file needs more memory than this process may have.
     """
     if suffix == ABC_SUFFIX:
         pieces, complaints = _read_tunebook(content)
@@ -54,6 +60,8 @@ def _read_tunebook(content: bytes) -> tuple[dict[str, music_pb2.NoteSequence], l
         text = content.decode("latin-1")
     try:
         tunes, errors = abc_parser.parse_abc_tunebook(text)
+    except MemoryError:
+        raise
     except Exception as error:  # the parser also raises what its own regular expressions let through
         raise NotReadableError(f"note-seq cannot read this ABC: {_sentence(error)}") from None
     complaints = [f"note-seq cannot read one of the tunes: {_sentence(error)}" for error in errors]
@@ -73,14 +81,21 @@ def _read_musicxml(content: bytes, suffix: str) -> music_pb2.NoteSequence:
         # No score needs entities of its own; in a hostile one they multiply. UTF-16 has zeros in between.
         if any(b"<!ENTITY" in document.replace(b"\0", b"") for document in documents):
             raise NotReadableError("it defines XML entities, which no score needs")
-        with tempfile.NamedTemporaryFile(suffix=".mxl" if suffix == ".mxl" else ".xml") as file:
-            file.write(content)
-            file.flush()
-            return musicxml_reader.musicxml_file_to_sequence_proto(file.name)
-    except KakeaiError:
+        with _temporary_file(content, ".mxl" if suffix == ".mxl" else ".xml") as name:
+            return musicxml_reader.musicxml_file_to_sequence_proto(name)
+    except (KakeaiError, MemoryError):
         raise
     except Exception as error:  # also what neither note-seq nor zipfile foresaw
         raise NotReadableError(f"note-seq cannot read this MusicXML: {_sentence(error)}") from None
+
+
+@contextmanager
+def _temporary_file(content: bytes, suffix: str) -> Iterator[str]:
+    with ExitStack() as opened:
+        with temporary_disk_errors():
+            file = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kakeai-")), f"score{suffix}")
+            file.write_bytes(content)
+        yield str(file)
 
 
 def _sentence(error: Exception) -> str:

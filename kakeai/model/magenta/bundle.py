@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from kakeai.errors import KakeaiError
+from kakeai.local_files import read_file
 from kakeai.model.configs import Config, config_named
 from kakeai.model.encodings.whole_melodies import encoding_of
 from kakeai.model.magenta.checkpoint_v1 import read_weights
@@ -26,6 +27,7 @@ from kakeai.protos.kakeai.formats_pb2 import GeneratorBundle
 from kakeai.storage import write_whole
 
 LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
+LARGEST_HPARAMS = 2**16  # bytes of NAME.hparams; Kakeai writes a few hundred
 
 
 def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
@@ -145,10 +147,14 @@ def _magenta_hparams(config: Config) -> dict[str, Any]:
 def _parse(path: Path) -> GeneratorBundle:
     if not path.is_file():
         raise KakeaiError(f"there is no bundle {path}; give the path of a .mag file")
-    if path.stat().st_size > LARGEST_BUNDLE:
+    try:
+        content = read_file(path, LARGEST_BUNDLE)
+    except OSError as error:
+        raise KakeaiError(f"the bundle {path} cannot be read: {error.strerror or error}") from None
+    if len(content) > LARGEST_BUNDLE:
         raise KakeaiError(f"{path} is larger than {LARGEST_BUNDLE >> 20} MB: no MelodyRNN bundle")
     try:
-        bundle = GeneratorBundle.FromString(path.read_bytes())
+        bundle = GeneratorBundle.FromString(content)
     except DecodeError:
         raise KakeaiError(f"{path} is not a Magenta bundle (.mag)") from None
     if len(bundle.checkpoint_file) != 1:
@@ -160,9 +166,10 @@ def _hparams_beside(path: Path, name: str) -> str:
     """Return the hyperparameters that NAME.hparams gives for the model `name`, empty if it gives none."""
     if not path.is_file():
         return ""
-    config, _, hparams = path.read_text(errors="replace").strip().partition("\t")
     try:
+        line = read_file(path, LARGEST_HPARAMS).decode(errors="replace")
+        config, _, hparams = line.strip().partition("\t")
         config_named(config, hparams)
-    except KakeaiError as error:
+    except (OSError, KakeaiError) as error:
         raise KakeaiError(f"{path} cannot be used: {error}") from None
     return hparams if config == name else ""
