@@ -51,7 +51,14 @@ MaxMidiBytes = Annotated[
         help="Read MIDI files of up to so many bytes; a large one takes its time.", min=MAX_MIDI_BYTES
     ),
 ]
-Gpus = Annotated[int, typer.Option(help="GPUs of this machine that share each batch; 0 for all.", min=0)]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        help="GPUs of this machine that share each batch; by default all, 0 for none.",
+        min=0,
+        show_default=False,
+    ),
+]
 
 
 def extraction(

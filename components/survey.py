@@ -146,6 +146,7 @@ def survey_component(
     min_new: int,
     allow_shrink: bool,
     max_midi_bytes: int,
+    gpus: str,
     metrics: Output[Metrics],
 ) -> NamedTuple(  # type: ignore
     "Survey",
@@ -168,6 +169,7 @@ def survey_component(
     from pathlib import Path
 
     from components.corpus.manifests import keep_manifest, reuse_folder
+    from components.running.gpus import gpu_count
     from components.running.kubeflow import log_metrics
     from components.running.outcome import UNCHANGED, Outcome, write_outcome
     from components.running.stage import stage
@@ -187,6 +189,7 @@ def survey_component(
         "mixed_precision": mixed_precision,
     }
     with stage("survey", work) as running, tempfile.TemporaryDirectory(prefix="kakeai-") as aside:
+        gpu_count(gpus)  # a bad one would keep the training's pod from ever starting
         folder = Path(aside, "survey")
         result = survey(
             corpus,

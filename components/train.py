@@ -79,7 +79,7 @@ def train(
     warm_start: str = "",
     early_stopping: int = PATIENCE,
     mixed_precision: str = "",
-    gpus: int = 0,
+    gpus: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> TrainResult:
     """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
@@ -99,7 +99,7 @@ def train(
             a model store; local or gs://. The optimiser is fresh.
         early_stopping: End after so many evaluations without a lower held-out loss; 0 for never.
         mixed_precision: `bfloat16` or `float16`, what products are computed in; empty for float32.
-        gpus: How many of this machine's share each batch; 0 for all.
+        gpus: How many of this machine's share each batch; by default all, 0 for none.
         on_progress: Called before the first step and after every one.
 
     Raises:
@@ -172,7 +172,7 @@ def train(
     try:
         with workers.together():
             evaluate_when_due()
-            report(without_gpu())
+            report("" if gpus == 0 else without_gpu())
             while trainer.step < num_training_steps and not has_settled():
                 loss = figures(trainer.train(next(batches))).loss
                 evaluate_when_due()
@@ -204,7 +204,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     warm_start_fingerprint: str,
     early_stopping: int,
     mixed_precision: str,
-    gpus: int,
+    gpus: str,
     work: str,
     run: Output[Model],
     metrics: Output[Metrics],
@@ -213,6 +213,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     import hashlib
     from pathlib import Path
 
+    from components.running.gpus import gpu_count
     from components.running.kubeflow import log_metrics
     from components.running.stage import stage
     from components.running.termination import sigterm_interrupts
@@ -235,7 +236,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             warm_start=warm_start,
             early_stopping=early_stopping,
             mixed_precision=mixed_precision,
-            gpus=gpus,
+            gpus=gpu_count(gpus),
             on_progress=lambda at: running.progress(
                 at.step,
                 at.num_steps,
