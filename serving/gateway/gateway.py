@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from kakeai.music.melody import NO_EVENT
 from serving.gateway.backend.ask import Ask, Reply
-from serving.gateway.backend.canary import instead_of, label_for, usual_label
+from serving.gateway.backend.canary import label_for, labels_to_ask, usual_label
 from serving.gateway.backend.cards import Cards
 from serving.gateway.backend.model_server import ModelServer
 from serving.gateway.collection.writer import Collection
@@ -113,16 +113,15 @@ class Gateway:
 
     async def _asked_by_label(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
         """What the model server says for a label or, where none with it can answer, for what is in its place."""
-        *labels, last = instead_of(label)
-        for label in labels:
+        for name in labels_to_ask(label):
             try:
-                answer = await ask(label)
+                answer = await ask(name)
             except LabelMissing:
-                self._note_label(label, is_missing=True)
+                self._note_label(name, is_missing=True)
             else:
-                self._note_label(label, is_missing=False)
+                self._note_label(name, is_missing=False)
                 return answer
-        return await ask(last)
+        return await ask(None)
 
     def _note_label(self, label: str, *, is_missing: bool) -> None:
         """Count a label that is missing, and log when one goes missing and when it is back."""

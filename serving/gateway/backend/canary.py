@@ -27,12 +27,12 @@ def usual_label(canary_share: float) -> str | None:
     return CANARY if canary_share == 1.0 else STABLE
 
 
-def instead_of(label: str | None) -> tuple[str | None, ...]:
-    """A label and what to ask for instead, one after the other, where no version with the label can answer.
+def labels_to_ask(label: str | None) -> tuple[str, ...]:
+    """A label and the one to ask for instead, where no version with it can answer; after them comes the newest.
 
     That is so before the canary's version is in the store, and after a trial, when its label is taken away:
     everybody plays with the versions that are there.
     """
     if label is None:
-        return (None,)
-    return (CANARY, STABLE, None) if label == CANARY else (label, None)
+        return ()
+    return (CANARY, STABLE) if label == CANARY else (label,)

@@ -1,7 +1,6 @@
 """A canary whose version cannot answer: before it is in the store, and when it is gone."""
 
 import json
-import logging
 import re
 import shutil
 
