@@ -119,7 +119,7 @@ def training_pod(
     if not all(labels.values()):
         raise KakeaiError(f"--training-nodes {' '.join(training_nodes or [])}: write each as KEY=VALUE")
     return {
-        "gpus": gpus,
+        "gpus": str(gpus),
         "training_nodes": labels or (GPU_NODES if gpus else {}),
         "training_tolerations": GPU_TOLERATIONS if gpus else [],
     }

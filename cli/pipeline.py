@@ -27,7 +27,7 @@ def run(
     recipe: dict[str, Any],
     retraining: dict[str, Any],
     model: Annotated[str, typer.Option(help="Name to release under.")] = "kakeai",
-    gpus: Gpus = 0,
+    gpus: Gpus = None,
     work: Annotated[Path, typer.Option(help="Folder for what the stages hand on.")] = Path("work"),
 ) -> None:
     """Run the pipeline on this machine; with nothing new since the last release it ends in seconds.
@@ -58,7 +58,7 @@ def run(
             work,
             show,
             model,
-            gpus=gpus,
+            gpus="" if gpus is None else str(gpus),
             **retraining,
             **recipe,
         )

@@ -54,7 +54,14 @@ MaxMidiBytes = Annotated[
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help="Follow links that lead out of the corpus's folder.")
 ]
-Gpus = Annotated[int, typer.Option(help="GPUs of this machine that share each batch; 0 for all.", min=0)]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        help="GPUs of this machine that share each batch; by default all, 0 for none.",
+        min=0,
+        show_default=False,
+    ),
+]
 
 
 def extraction(

@@ -164,7 +164,7 @@ def train(
     warm_start: WarmStart = "",
     early_stopping: EarlyStopping = PATIENCE,
     mixed_precision: MixedPrecision = "",
-    gpus: Gpus = 0,
+    gpus: Gpus = None,
 ) -> None:
     """Train on a dataset; run it again to go on where it stopped.
 

@@ -28,6 +28,7 @@ def survey_component(
     allow_shrink: bool,
     max_midi_bytes: int,
     follow_links: bool,
+    gpus: str,
     metrics: Output[Metrics],
 ) -> NamedTuple(  # type: ignore
     "Survey",
@@ -52,6 +53,7 @@ def survey_component(
     from components.kubeflow import log_metrics
     from kakeai.corpus.manifests import keep_manifest, reuse_folder
     from kakeai.model.training.warm_start import start_of
+    from kakeai.running.gpus import gpu_count
     from kakeai.running.outcome import UNCHANGED, Outcome, write_outcome
     from kakeai.running.stage import stage
     from kakeai.stages.survey import survey
@@ -69,6 +71,7 @@ def survey_component(
         "mixed_precision": mixed_precision,
     }
     with stage("survey", work) as running, tempfile.TemporaryDirectory(prefix="kakeai-") as aside:
+        gpu_count(gpus)  # a bad one would keep the training's pod from ever starting
         folder = Path(aside, "survey")
         result = survey(
             corpus,

@@ -16,7 +16,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
     warm_start_fingerprint: str,
     early_stopping: int,
     mixed_precision: str,
-    gpus: int,
+    gpus: str,
     work: str,
     run: Output[Model],
     metrics: Output[Metrics],
@@ -27,6 +27,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
 
     from components.kubeflow import log_metrics
     from kakeai.model.training import run as training_run
+    from kakeai.running.gpus import gpu_count
     from kakeai.running.stage import stage
     from kakeai.running.termination import sigterm_interrupts
     from kakeai.stages.train import train
@@ -47,7 +48,7 @@ def train_component(  # noqa: ANN201  KFP reads the signature
             warm_start=warm_start,
             early_stopping=early_stopping,
             mixed_precision=mixed_precision,
-            gpus=gpus,
+            gpus=gpu_count(gpus),
             on_progress=lambda at: running.progress(
                 at.step,
                 at.num_steps,

@@ -40,7 +40,7 @@ HEAD = "# Made by kakeai pipeline compile; the code is pipelines/dag.py.\n"
 def retrain_pipeline(
     changed: bool,
     manifest: str,
-    shards: list,
+    shards: list[int],
     champion: int,
     recipe: dict,
     store: str,
@@ -57,7 +57,7 @@ def retrain_pipeline(
     warm_start_fingerprint: str,
     early_stopping: int,
     mixed_precision: str,
-    gpus: int,
+    gpus: str,
     training_nodes: dict,
     training_tolerations: list,
 ) -> None:
@@ -140,7 +140,7 @@ def kakeai_pipeline(
     allow_shrink: bool = False,
     max_midi_bytes: int = MAX_MIDI_BYTES,
     follow_links: bool = False,
-    gpus: int = 1,
+    gpus: str = "1",
     training_nodes: dict = GPU_NODES,
     training_tolerations: list = GPU_TOLERATIONS,
 ) -> None:
@@ -167,7 +167,8 @@ def kakeai_pipeline(
         allow_shrink: Take a corpus that has lost more than half of what the champion was trained on.
         max_midi_bytes: The most that is read of a MIDI file.
         follow_links: Follow links that lead out of the corpus's folder.
-        gpus: Of the training's pod; 0 trains on processors. On a machine without Kubernetes, 0 is all there are.
+        gpus: GPUs of the training's pod, a whole number as a string; 0 trains on processors, empty on what the
+            machine has.
         training_nodes: Labels of the nodes that training may run on.
         training_tolerations: Of its pod, as Kubernetes writes them.
     """
@@ -195,6 +196,7 @@ def kakeai_pipeline(
             allow_shrink=allow_shrink,
             max_midi_bytes=max_midi_bytes,
             follow_links=follow_links,
+            gpus=gpus,
         )
         give_pod(surveyed, "survey").set_caching_options(False)  # a bucket's name says nothing of its content
         retrain_pipeline(

@@ -52,7 +52,14 @@ def give_pod(task: dsl.PipelineTask, stage: str) -> dsl.PipelineTask:
 
 
 def give_gpus(task: dsl.PipelineTask, gpus: Any, nodes: Any, tolerations: Any) -> None:  # noqa: ANN401  KFP's channels
-    """Let a task have GPUs (0: none), on nodes with these labels, though they keep others away."""
+    """Let a task have GPUs (0: none), on nodes with these labels, though they keep others away.
+
+    Args:
+        task: The task.
+        gpus: A parameter that is a string, the only type that KFP resolves to a limit.
+        nodes: A parameter that is a dict of strings.
+        tolerations: A parameter that is a list of tolerations.
+    """
     task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(gpus)
     kubernetes.add_node_selector_json(task, nodes)
     kubernetes.add_toleration_json(task, tolerations)

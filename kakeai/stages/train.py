@@ -82,7 +82,7 @@ def train(
     warm_start: str = "",
     early_stopping: int = PATIENCE,
     mixed_precision: str = "",
-    gpus: int = 0,
+    gpus: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> TrainResult:
     """Train a model on a dataset, or go on where an earlier training in `run_dir` stopped.
@@ -102,7 +102,7 @@ def train(
             a model store; local or gs://. The optimiser is fresh.
         early_stopping: End after so many evaluations without a lower held-out loss; 0 for never.
         mixed_precision: `bfloat16` or `float16`, what products are computed in; empty for float32.
-        gpus: How many of this machine's share each batch; 0 for all.
+        gpus: How many of this machine's share each batch; by default all, 0 for none.
         on_progress: Called before the first step and after every one.
 
     Raises:
@@ -173,7 +173,7 @@ def train(
     try:
         with workers.together():
             evaluate_when_due()
-            report(without_gpu())
+            report("" if gpus == 0 else without_gpu())
             while trainer.step < num_training_steps and not has_settled():
                 loss = figures(trainer.train(next(batches))).loss
                 evaluate_when_due()

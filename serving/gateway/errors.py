@@ -113,7 +113,7 @@ class ModelNotFound(ModelServerError, status=404, title="No such model"):
 
 
 class LabelMissing(ModelNotFound):
-    """No version of the model bears a label."""
+    """No version of the model has a label, or the version that has it cannot answer."""
 
 
 class RequestRefused(ModelServerError, status=422, title="The model refused the request"):

@@ -1,6 +1,7 @@
 """What every route needs: settings, model server, model cards, and how much is let in at once."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from kakeai.music.melody import NO_EVENT
 from serving.gateway.backend.ask import Ask, Reply
-from serving.gateway.backend.canary import instead_of, label_for
+from serving.gateway.backend.canary import label_for, labels_to_ask, usual_label
 from serving.gateway.backend.cards import Cards
 from serving.gateway.backend.model_server import ModelServer
 from serving.gateway.backend.readiness import Readiness
@@ -32,6 +33,8 @@ from serving.gateway.telemetry.metrics import Metrics
 from serving.gateway.telemetry.request_id import request_id
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -65,6 +68,7 @@ class Gateway:
         self.listening: set[asyncio.Timeout] = set()
         self._readiness = Readiness(self._check)
         self._proved: int | None = None
+        self._missing_labels: set[str] = set()
         self._newest: dict[tuple[str, str | None], tuple[float, int | None]] = {}
 
     async def close(self) -> None:
@@ -103,24 +107,52 @@ class Gateway:
         self._pace.answered(time.perf_counter() - started, ask.steps, self.answers.inside)
 
     async def version(self, model: str, label: str | None) -> int:
-        """The version of a model with a label or, where the label is gone, the one in its place.
+        """The version of a model with a label or, where none with it can answer, the one in its place.
 
         Raises NotReady or a ModelServerError.
         """
         return await self._asked_by_label(label, lambda label: self.model_server.version(model, label))
 
     async def _asked_by_label(self, label: str | None, ask: Callable[[str | None], Awaitable[T]]) -> T:
-        """What the model server says for a label or, where it does not know that, for what stands in its place."""
-        *labels, last = instead_of(label)
-        for label in labels:
+        """What the model server says for a label or, where none with it can answer, for what is in its place."""
+        for name in labels_to_ask(label):
             try:
-                return await ask(label)
+                answer = await ask(name)
             except LabelMissing:
-                self.metrics.labels_missing.labels(label).inc()
-        return await ask(last)
+                self._note_label(name, is_missing=True)
+            else:
+                self._note_label(name, is_missing=False)
+                return answer
+        return await ask(None)
+
+    def _note_label(self, label: str, *, is_missing: bool) -> None:
+        """Count a label that is missing, and log when one goes missing and when it is back."""
+        model, share = self.settings.model, self.settings.canary_share
+        if is_missing:
+            self.metrics.labels_missing.labels(label).inc()
+            if label not in self._missing_labels:
+                self._missing_labels.add(label)
+                log.warning(
+                    "no version of model %s with the label %s can answer: KAKEAI_CANARY_SHARE=%g is without effect, "
+                    "and sessions of that label play with another version",
+                    model,
+                    label,
+                    share,
+                )
+        elif label in self._missing_labels:
+            self._missing_labels.remove(label)
+            log.warning(
+                "the version of model %s with the label %s can answer now: KAKEAI_CANARY_SHARE=%g has effect",
+                model,
+                label,
+                share,
+            )
 
     async def ready_version(self) -> int:
-        """Return the version of the default model that answers now. Raises NotReady or a ModelServerError."""
+        """Return the version of the default model that sessions get now, with a canary those outside the trial.
+
+        Raises NotReady or a ModelServerError.
+        """
         if self.draining:
             raise NotReady("The gateway is shutting down.")
         return await self._readiness.version()
@@ -132,7 +164,7 @@ class Gateway:
         look like none.
         """
         model = self.settings.model
-        version = await self.model_server.version(model)
+        version = await self.version(model, usual_label(self.settings.canary_share))
         if version != self._proved:
             silence = np.full(1, NO_EVENT, np.int8)
             await self.model_server.generate(

@@ -2,7 +2,8 @@
 
 Requests and answers are read and written by the models that KFP generates from its OpenAPI: what they do not
 know, or refuse, is refused here as the API server does (google.rpc.Status, code 3). A pipeline must be one by
-KFP's own protobuf messages, and its parameters those that it takes.
+KFP's own protobuf messages, and its parameters those that it takes (backend/src/apiserver/template/v2_template.go,
+`validatePipelineJobInputs`). The pods of a run are those that KFP's driver makes.
 """
 
 import json
@@ -19,6 +20,7 @@ import kfp_server_api
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
+from kubeflow_driver import Pod, is_of, pods
 
 API = "/apis/v2beta1"
 MODELS = kfp_server_api.ApiClient()
@@ -89,6 +91,11 @@ class Kubeflow:
                         run["state"] = "CANCELED"  # the schedule owns its workflows
             return {}
         raise Refusal(501, 12, "Method Not Allowed")
+
+    def pods(self, run_id: str) -> dict[str, Pod]:
+        """The pod of each stage of a run, if each of them comes to its turn."""
+        run = self.runs[run_id]
+        return pods(run["pipeline_spec"], run["runtime_config"].get("parameters", {}))
 
     def tick(self) -> list[str]:
         """Let the controller start what is due of each schedule, as it does at each time of the cron."""
@@ -179,23 +186,19 @@ def _check_pipeline(body):
         raise Refusal(400, 3, f"invalid pipeline spec: {error}") from None
     inputs = spec.root.input_definitions.parameters
     parameters = body["runtime_config"].get("parameters", {})
-    kinds = {
-        "STRING": str,
-        "NUMBER_INTEGER": int,
-        "NUMBER_DOUBLE": float,
-        "BOOLEAN": bool,
-        "LIST": list,
-        "STRUCT": dict,
-    }
     for name, value in parameters.items():
         if name not in inputs:
-            raise Refusal(400, 3, f"parameter {name} is not in the pipeline's input definitions")
+            raise Refusal(400, 3, f"parameter(s) provided are not required by pipeline: {name}")
         kind = pipeline_spec_pb2.ParameterType.ParameterTypeEnum.Name(inputs[name].parameter_type)
-        if not isinstance(value, kinds[kind]):
+        if not is_of(kind, value):
             raise Refusal(400, 3, f"input parameter {name} requires type {kind}")
     for name, definition in inputs.items():
         if name not in parameters and not (definition.is_optional or definition.HasField("default_value")):
-            raise Refusal(400, 3, f"missing required input parameter {name}")
+            raise Refusal(
+                400,
+                3,
+                f"parameter {name} is not optional, yet has neither default value nor user provided value",
+            )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import typer
 from kubeflow_stand_in import running
 
 from cli.main import app
@@ -44,7 +45,8 @@ def test_submit_starts_one_run_with_the_parameters_given(kubeflow):
     assert run["run_id"] in said
     parameters = run["runtime_config"]["parameters"]
     assert (parameters["corpus"], parameters["num_training_steps"]) == ("gs://b/corpus", 20000)
-    assert (parameters["warm_start"], parameters["gpus"]) == ("champion", 1)
+    assert (parameters["warm_start"], parameters["gpus"]) == ("champion", "1")
+    assert kubeflow.pods(run["run_id"])["train"].limits["nvidia.com/gpu"] == "1"
     assert parameters["training_nodes"] == {"cloud.google.com/compute-class": "kakeai-training"}
     assert run["service_account"] == "kakeai-pipeline"
 
@@ -52,9 +54,22 @@ def test_submit_starts_one_run_with_the_parameters_given(kubeflow):
 def test_without_gpus_training_may_run_anywhere(kubeflow):
     call(kubeflow, "submit", "--gpus", "0", *PLACES)
     call(kubeflow, "submit", "--gpus", "2", "--training-nodes", "pool=big", *PLACES)
-    nowhere, big = (run["runtime_config"]["parameters"] for run in kubeflow.runs.values())
-    assert (nowhere["training_nodes"], nowhere["training_tolerations"]) == ({}, [])
-    assert (big["gpus"], big["training_nodes"]) == (2, {"pool": "big"})
+    nowhere, big = (kubeflow.pods(run)["train"] for run in kubeflow.runs)
+    assert (nowhere.node_selector, nowhere.tolerations, nowhere.limits["nvidia.com/gpu"]) == ({}, [], "0")
+    assert (big.node_selector, big.limits["nvidia.com/gpu"]) == ({"pool": "big"}, "2")
+
+
+def test_a_run_of_a_schedule_has_the_gpus_of_the_schedule(kubeflow):
+    call(kubeflow, "schedule", "create", "--cron", "0 3 * * 1", "--gpus", "2", *PLACES)
+    (run,) = kubeflow.tick()
+    assert kubeflow.pods(run)["train"].limits["nvidia.com/gpu"] == "2"
+
+
+@pytest.mark.parametrize("gpus", ["two", "0.5", "-1"])
+def test_a_number_of_gpus_that_is_none_is_refused_before_anything_is_submitted(kubeflow, gpus):
+    with pytest.raises(typer.BadParameter, match=r"integer|greater"):
+        call(kubeflow, "submit", "--gpus", gpus, *PLACES)
+    assert not kubeflow.runs
 
 
 def test_the_image_is_that_of_the_registry(kubeflow):

@@ -160,6 +160,17 @@ def test_the_gpu_image_says_so_where_it_finds_no_gpu(scales, tmp_path, monkeypat
     train(scales, tmp_path, "basic_rnn", SMALL, 1, on_progress=lambda at: said.append(at.warning))
     assert said[0] == "TensorFlow is built for GPUs and sees none here: training on processors"
     assert said[1:] == [""] * len(said[1:])
+    said.clear()
+    train(
+        scales,
+        tmp_path / "none",
+        "basic_rnn",
+        SMALL,
+        1,
+        gpus=0,
+        on_progress=lambda at: said.append(at.warning),
+    )
+    assert set(said) == {""}  # it was asked to use none
 
 
 def test_training_ends_when_held_out_loss_falls_no_more(scales, tmp_path):

@@ -20,11 +20,19 @@ def label_for(name: str, canary_share: float) -> str | None:
     return CANARY if place < canary_share else STABLE
 
 
-def instead_of(label: str | None) -> tuple[str | None, ...]:
-    """A label and, where the model server knows it no more, what to ask for instead, one after the other.
+def usual_label(canary_share: float) -> str | None:
+    """The label that the sessions outside the trial play with; None where there is no canary."""
+    if canary_share == 0.0:
+        return None
+    return CANARY if canary_share == 1.0 else STABLE
 
-    A trial is ended by taking its label away: from then on everybody plays with the versions that are left.
+
+def labels_to_ask(label: str | None) -> tuple[str, ...]:
+    """A label and the one to ask for instead, where no version with it can answer; after them comes the newest.
+
+    That is so before the canary's version is in the store, and after a trial, when its label is taken away:
+    everybody plays with the versions that are there.
     """
     if label is None:
-        return (None,)
-    return (CANARY, STABLE, None) if label == CANARY else (label, None)
+        return ()
+    return (CANARY, STABLE) if label == CANARY else (label,)

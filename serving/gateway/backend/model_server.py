@@ -83,7 +83,7 @@ class ModelServer:
             "seed": np.array(ask.seeds, np.int64),
         }.items():
             request.inputs[name].CopyFrom(tensors.tensor(value))
-        with self._watching("predict", ask.model, ask.version):
+        with self._watching("predict", ask.model, ask.version, ask.label):
             response = await self._predict(request)
         return _replies(response, ask)
 
@@ -109,7 +109,7 @@ class ModelServer:
     async def version(self, model: str, label: str | None = None) -> int:
         """The newest version of a model, or the one with a label.
 
-        Raises NotReady if none can answer, LabelMissing if none has the label.
+        Raises NotReady if none can answer, LabelMissing if none that can answer has the label.
         """
         if label is not None:
             return await self._labelled(model, label)
@@ -123,7 +123,7 @@ class ModelServer:
         request.model_spec.name = model
         request.model_spec.version_label = label
         request.metadata_field.append("signature_def")
-        with self._watching("metadata", model):
+        with self._watching("metadata", model, label=label):
             response = await self._prediction.GetModelMetadata(
                 request, timeout=self._settings.status_seconds, metadata=_metadata()
             )
@@ -149,7 +149,9 @@ class ModelServer:
                 call.cancel()
 
     @contextmanager
-    def _watching(self, call: str, model: str, version: int | None = None) -> Iterator[None]:
+    def _watching(
+        self, call: str, model: str, version: int | None = None, label: str | None = None
+    ) -> Iterator[None]:
         """Time a call, and turn gRPC's errors into the gateway's own."""
         started = time.perf_counter()
         code = grpc.StatusCode.OK
@@ -157,10 +159,13 @@ class ModelServer:
             yield
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            # Probes ask for the status every few seconds, and while a model server starts they ask in vain.
-            level = logging.DEBUG if call == "status" else logging.WARNING
+            failure = _error(error, model, version, label)
+            # Probes ask for the version every few seconds, and while a model server starts they ask in vain.
+            # A missing label concerns every session, and the gateway logs it once.
+            is_frequent = call != "predict" or isinstance(failure, LabelMissing)
+            level = logging.DEBUG if is_frequent else logging.WARNING
             log.log(level, "%s for model %s: %s: %s", call, model, code.name, error.details())
-            raise _error(error, model, version) from error
+            raise failure from error
         finally:
             # Names that nobody serves come from clients: they must not make the metrics grow.
             is_known = code is grpc.StatusCode.OK or model == self._settings.model
@@ -175,11 +180,14 @@ def _metadata() -> tuple[tuple[str, str], ...]:
     return ((METADATA, name),) if name else ()
 
 
-def _error(error: grpc.aio.AioRpcError, model: str, version: int | None) -> GatewayError:
+def _error(error: grpc.aio.AioRpcError, model: str, version: int | None, label: str | None) -> GatewayError:
     """The gateway's error for a gRPC status."""
     match error.code():
         case grpc.StatusCode.NOT_FOUND if version is not None:
             return ModelNotFound(f"Version {version} of the model {model!r} is not served.", field="version")
+        case grpc.StatusCode.NOT_FOUND if label is not None:
+            # The label stands for a version that is not in the store yet, or that is not loaded.
+            return LabelMissing(f"No version of the model {model!r} that can answer has the label asked for.")
         case grpc.StatusCode.NOT_FOUND:
             return ModelNotFound(f"The model server has no model {model!r} that can answer.", field="model")
         case grpc.StatusCode.INVALID_ARGUMENT if (error.details() or "").startswith(UNKNOWN_LABEL):

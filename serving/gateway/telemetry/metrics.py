@@ -48,7 +48,9 @@ class Metrics:
             "shed", "Requests and sessions turned away at once, and whose limit it was.", "what", "limit"
         )
         self.labels_missing = self._counter(
-            "labels_missing", "Times that the model server knew no version with a label.", "label"
+            "labels_missing",
+            "Times that no version with a label could answer, so that another was asked.",
+            "label",
         )
         self.sessions = self._gauge("sessions_open", "Sessions open now.")
         self.turns = self._counter(

@@ -61,7 +61,7 @@ def released(engine, engine_socket, kakeai, tmp_path_factory):
             num_shards=2,
             hparams="batch_size=16,rnn_layer_sizes=[16],learning_rate=0.01",
             num_training_steps=STEPS,
-            gpus=0,
+            gpus="0",
         )
     outcomes = [outcome.read_text() for outcome in (root / "work/outcomes").iterdir()]
     assert (root / "store/kakeai/1").is_dir(), outcomes

@@ -104,8 +104,13 @@ class StandIn(
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         label = request.model_spec.version_label
         self._check_label(label, context)
+        name, version = request.model_spec.name, self.labels[label]
+        if self.states.get(name, {}).get(version) != "AVAILABLE":
+            context.abort(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Specific({name}, {version})"
+            )
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.version.value = self.labels[label]
+        response.model_spec.version.value = version
         return response
 
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
