@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,6 +145,20 @@ def newest_versions() -> list[str]:
     return [
         f"{major}.{minor}" for major, minor in sorted({tuple(map(int, m.groups())) for m in found if m})[-2:]
     ]
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., str]:
+    """Run kubectl in our namespace of its current cluster; what it prints."""
+
+    def run(*arguments: str, given: str | None = None) -> str:
+        assert KUBECTL
+        command = [KUBECTL, "--namespace=kakeai", *arguments]
+        ran = subprocess.run(command, capture_output=True, text=True, input=given, check=False)
+        assert ran.returncode == 0, f"{arguments}: {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session", name="render")
