@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -55,20 +55,32 @@ def serve(
         raise KakeaiError("give either --store (what `kakeai pipeline run` filled) or --bundle (a .mag file)")
     for stop in (signal.SIGINT, signal.SIGTERM):  # an operator's stop is a player's Ctrl-C
         signal.signal(stop, signal.default_int_handler)
+    # Before the ports: without a model none is of use.
+    if bundle is not None:
+        path = bundle_path(str(bundle))
+        with console.status(f"reading {path}"):
+            from kakeai.model.bundle import read_bundle
+
+            network = read_bundle(path)
+        models = [path.stem]
+    else:
+        network = None
+        models = _models(str(store))
+    model = model or (DEFAULT_MODEL if DEFAULT_MODEL in models else models[0])
+    if model not in models:
+        raise KakeaiError(f"{store or bundle} has no model {model!r}; it has {', '.join(models)}")
     _must_be_free(host, port, "--port")
     model_server_port = model_server_port or _free_port()
     _must_be_free("127.0.0.1", model_server_port, "--model-server-port")
     with tempfile.TemporaryDirectory() as folder:
-        if bundle is not None:
-            path = bundle_path(str(bundle))
-            store = _store_of(path, Path(folder, "store"))
-            model = model or path.stem
-        models = _models(str(store))
-        model = model or (DEFAULT_MODEL if DEFAULT_MODEL in models else models[0])
-        if model not in models:
-            raise KakeaiError(f"{store} has no model {model!r}; it has {', '.join(models)}")
+        if network is not None:
+            store = str(Path(folder, "store"))
+            with console.status(f"preparing {model}"):
+                from kakeai.model.saved_model import export
+
+                export(network, Path(store, model, "1"), model)
         config = Path(folder, "models.config")
-        config.write_text(_model_config(str(store), models))
+        config.write_text(_model_config(str(store), models), encoding="utf-8")
         quiet = {"KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning")}
         settings = {
             **quiet,
@@ -101,17 +113,6 @@ def model_server(context: typer.Context) -> None:
     raise typer.Exit(main(context.args))
 
 
-def _store_of(bundle: Path, store: Path) -> str:
-    from kakeai.model.bundle import read_bundle
-    from kakeai.model.saved_model import export
-
-    with console.status(f"reading {bundle}"):
-        model = read_bundle(bundle)
-        folder = store / bundle.stem / "1"
-        export(model, folder, bundle.stem)
-    return str(store)
-
-
 def _models(store: str) -> list[str]:
     folder = location(store)
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -124,15 +125,24 @@ def _models(store: str) -> list[str]:
 
 
 def _model_config(store: str, models: list[str]) -> str:
-    # A ModelServerConfig, as tensorflow_model_server's --model_config_file reads it. Two versions of each model:
-    # a session that began with one goes on with it when the next is released.
-    absolute = store if "://" in store else str(Path(store).expanduser().absolute())
-    entries = (
-        f'config {{ name: "{name}" base_path: "{absolute}/{name}" model_platform: "tensorflow" '
-        "model_version_policy { latest { num_versions: 2 } } }"
-        for name in models
+    """The text of a --model_config_file, for the model server. Raises KakeaiError for a path that is not UTF-8."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config.model_server_config_pb2 import (
+        ModelServerConfig,  # pyright: ignore[reportAttributeAccessIssue]
     )
-    return "model_config_list {\n" + "\n".join(entries) + "\n}\n"
+
+    folder = location(store)
+    config = ModelServerConfig()
+    for name in models:
+        path = folder / name
+        entry = config.model_config_list.config.add(model_platform="tensorflow")
+        try:
+            entry.name, entry.base_path = name, str(path.absolute() if isinstance(path, Path) else path)
+        except UnicodeEncodeError:
+            raise KakeaiError(f"the path {str(path)!a} is not UTF-8; rename the folder") from None
+        # Two versions: a session that began with one goes on with it when the next is released.
+        entry.model_version_policy.latest.num_versions = 2
+    return text_format.MessageToString(config)
 
 
 def _must_be_free(host: str, port: int, option: str) -> None:
@@ -160,6 +170,7 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
         env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",  # TensorFlow may log any bytes
         start_new_session=True,
     )
     threading.Thread(target=_show, args=(process,), daemon=True).start()
@@ -175,9 +186,12 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
 
 
 def _show(process: subprocess.Popen[str]) -> None:
+    """Show what a process logs. It is read to its end whatever happens: a full pipe would stop the process."""
     for line in process.stderr or ():
-        if not is_note(line.encode()):
-            console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
+        # Rich raises SystemExit where the screen is a pipe that nobody reads any more.
+        with suppress(Exception, SystemExit):
+            if not is_note(line.encode()):
+                console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
 
 
 def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[str]]) -> None:

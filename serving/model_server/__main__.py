@@ -57,6 +57,7 @@ def _serve(flags: argparse.Namespace) -> None:
         flags.host,
         flags.file_system_poll_wait_seconds,
         batching,
+        channel_arguments=flags.grpc_channel_arguments,
         **_given(max_predicts=flags.grpc_max_threads, max_runs=flags.tensorflow_session_parallelism),
     )
     gc.freeze()  # TensorFlow's 300,000 objects stay: looking through them would stop all answers for 0.2 s

@@ -50,7 +50,6 @@ def _run_together(
     try:
         feeds = merge([task.feeds for task in tasks], parameters)
         outputs = run(feeds, max(task.deadline for task in tasks))
-        shares = split(outputs, [task.rows for task in tasks], len(feeds[0]))
     except Refusal as refusal:
         if len(tasks) == 1 or refusal.code in _SHARED:
             for task in tasks:
@@ -60,8 +59,13 @@ def _run_together(
         for half in (tasks[:middle], tasks[middle:]):
             _run_together(half, run, parameters)
         return
-    for task, share in zip(tasks, shares, strict=True):
-        task.end(share)
+    end = 0
+    for task in tasks:
+        start, end = end, end + task.rows
+        try:
+            task.end(share(task.chosen(outputs), slice(start, end), len(feeds[0])))
+        except Refusal as refusal:  # of an output that other tasks may not have asked for
+            task.end(error=refusal)
 
 
 def merge(requests: Sequence[Sequence[Array]], parameters: BatchingParameters) -> list[Array]:
@@ -81,8 +85,11 @@ def merge(requests: Sequence[Sequence[Array]], parameters: BatchingParameters) -
     return columns
 
 
-def split(outputs: Sequence[Array], rows: Sequence[int], total: int) -> list[list[Array]]:
-    """Each request's rows of each output. Raises Refusal, in TF Serving's words, for outputs without rows."""
+def share(outputs: Sequence[Array], rows: slice, total: int) -> list[Array]:
+    """One request's rows of each output, of `total` in the batch.
+
+    Raises Refusal, in TF Serving's words, for an output without rows.
+    """
     for output in outputs:
         if np.ndim(output) == 0:
             raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
@@ -92,8 +99,7 @@ def split(outputs: Sequence[Array], rows: Sequence[int], total: int) -> list[lis
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the "
                 "input tensors",
             )
-    ends = np.cumsum(rows)
-    return [[output[end - count : end] for output in outputs] for end, count in zip(ends, rows, strict=True)]
+    return [output[rows] for output in outputs]
 
 
 # What holds for all of a batch, however small.

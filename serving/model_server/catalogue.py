@@ -20,7 +20,15 @@ from serving.model_server.config import ServedModel
 from serving.model_server.refusal import Refusal
 from serving.model_server.servable import Servable
 from serving.model_server.store import Folder
-from serving.model_server.versions import AVAILABLE, END, LOADING, START, ModelVersions, Version
+from serving.model_server.versions import (
+    AVAILABLE,
+    END,
+    LOADING,
+    START,
+    UNLOADING,
+    ModelVersions,
+    Version,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +45,8 @@ class Catalogue:
     """The models and their versions, under one lock.
 
     It reads no store and loads nothing: the watcher asks it what to load and reports the outcome, requests
-    take leases.
+    take leases. Each version is unloaded in a thread of its own, without the lock: a large model takes seconds
+    to free, and no request waits for that.
     """
 
     def __init__(self, models: Sequence[ServedModel], on_change: Callable[[bool], None]) -> None:
@@ -47,7 +56,8 @@ class Catalogue:
         under the lock and must not call back.
         """
         self._changed = threading.Condition()
-        self._models = {model.name: ModelVersions(model) for model in models}
+        self._models = {model.name: ModelVersions(model, self._unload) for model in models}
+        self._unloads: dict[Version, threading.Thread] = {}
         self._on_change = on_change
 
     # For requests
@@ -121,7 +131,7 @@ class Catalogue:
             for name in self._models.keys() - {model.name for model in models}:
                 self._models.pop(name).want({})
             for model in models:
-                self._models.setdefault(model.name, ModelVersions(model)).served = model
+                self._models.setdefault(model.name, ModelVersions(model, self._unload)).served = model
             self._tell()
 
     def unavailable(self) -> dict[str, str]:
@@ -130,12 +140,16 @@ class Catalogue:
             return {n: m.why_unavailable() for n, m in self._models.items() if not m.available()}
 
     def close(self) -> None:
-        """Unload everything now; requests still under way are cancelled."""
+        """Unload everything now, and return once that is done; requests still under way are cancelled."""
         with self._changed:
             for model in self._models.values():
                 for version in model.all():
-                    version.close()
+                    if version.servable is not None:
+                        self._unload(version)
             self._models = {}
+            unloads = list(self._unloads.values())
+        for thread in unloads:
+            thread.join()
 
     # For the watcher
 
@@ -234,9 +248,32 @@ class Catalogue:
                     "which is not currently available for inference",
                 )
 
+    def _unload(self, version: Version) -> None:
+        version.state = UNLOADING
+        if version not in self._unloads:
+            thread = threading.Thread(target=self._close, args=[version], name="unload", daemon=True)
+            self._unloads[version] = thread
+            thread.start()
+
     def _tell(self) -> None:
         self._changed.notify_all()
         self._on_change(all(model.available() for model in self._models.values()))
+
+    # In the thread that unloads a version, without the lock
+
+    def _close(self, version: Version) -> None:
+        try:
+            if version.servable is not None:
+                version.servable.close()
+        except Exception:  # whatever TensorFlow raises, the version is gone from here on
+            log.exception("%s version %d: unloading failed", version.model, version.number)
+        else:
+            log.info("%s version %d is unloaded", version.model, version.number)
+        with self._changed:
+            version.servable = None
+            version.state = END
+            del self._unloads[version]
+            self._changed.notify_all()
 
 
 def _number(spec: ModelSpec, labels: Mapping[str, int]) -> int | None:

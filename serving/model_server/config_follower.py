@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class ConfigFollower:
-    """Reads a `--model_config_file` time and again; a file that cannot be followed changes nothing."""
+    """Reads a `--model_config_file` time and again; a file that cannot be followed changes nothing.
+
+    No error ends it: each is logged, and the next reading tries again.
+    """
 
     def __init__(
         self, path: Path, poll_seconds: float, reload: Callable[[Sequence[ServedModel]], None]
@@ -47,7 +50,8 @@ class ConfigFollower:
                     self._reload(models)
                     self._models = models
                 self._trouble = ""
-            except (KakeaiError, Refusal) as error:
-                if str(error) != self._trouble:  # said once, not at every reading
-                    log.error("%s", error)
+            except Exception as error:  # the thread goes on, or later changes of the file are never seen
+                if str(error) != self._trouble:  # logged once, not at every reading
+                    expected = isinstance(error, KakeaiError | Refusal)
+                    log.error("%s", error if expected else repr(error), exc_info=not expected)
                 self._trouble = str(error)

@@ -1,6 +1,7 @@
 """tensorflow_model_server's flags: those that are followed here, and why the others are not."""
 
 import argparse
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ WITHOUT_EFFECT = {
     "max_num_load_retries": "a version that cannot be loaded is tried again when its files change",
     "num_load_threads": "one thread loads, beside those that answer",
     "num_request_iterations_for_warmup": "each warm-up request is replayed once",
-    "num_unload_threads": "one thread loads and unloads, beside those that answer",
+    "num_unload_threads": "a thread of its own unloads each version",
     "per_process_gpu_memory_fraction": "TensorFlow's own default holds",
     "remove_unused_fields_from_bundle_metagraph": "they are never kept",
     "rest_api_enable_cors_support": "there is no REST API",
@@ -27,7 +28,6 @@ WITHOUT_EFFECT = {
 }
 REFUSED = {
     "enable_per_model_batching_parameters": "all models are batched alike; give --batching_parameters_file",
-    "grpc_channel_arguments": "gRPC's settings are fixed",
     "grpc_socket_path": "give --port",
     "platform_config_file": "only SavedModels on TensorFlow are served",
     "prefer_tflite_model": "TensorFlow Lite models are not served",
@@ -36,6 +36,8 @@ REFUSED = {
     "tensorflow_session_config_file": "the session's settings are fixed",
     "use_alts_credentials": "this server speaks without TLS; put a proxy in front of it",
 }
+
+INT32 = range(-(2**31), 2**31)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,6 +84,14 @@ def parser() -> argparse.ArgumentParser:
         type=_count,
         help="Predict requests that run or wait at once; one beyond is told RESOURCE_EXHAUSTED "
         "(128: TF Serving's four a processor fill no batch)",
+    )
+    flags.add_argument(
+        "--grpc_channel_arguments",
+        type=_channel_arguments,
+        default=(),
+        metavar="KEY=VALUE,…",
+        help="settings of the gRPC server, such as grpc.max_connection_age_ms=20000: clients connect anew after "
+        "20 seconds, and so reach servers that came later (none)",
     )
     flags.add_argument(
         "--tensorflow_session_parallelism",
@@ -137,6 +147,19 @@ def _count(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return int(text)
+
+
+def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+    # As TF Serving's server.cc reads them: a value that is an int32 is passed as a number, any other as a string.
+    return tuple(_channel_argument(each) for each in text.split(",") if each)
+
+
+def _channel_argument(text: str) -> tuple[str, int | str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE")
+    is_number = re.fullmatch(r"-?[0-9]+", value) and int(value) in INT32
+    return key, int(value) if is_number else value
 
 
 def _seconds(text: str) -> float:

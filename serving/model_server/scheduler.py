@@ -187,29 +187,44 @@ class Scheduler:
             thread.join()
 
     def _work(self, number: int) -> None:
-        while batch := self._next():
-            queue, tasks = batch
-            try:
-                queue.run(number, tasks)
-            except Exception as error:  # whatever it was, those who wait must hear of it
-                log.exception("a batch of %d could not be run", len(tasks))
-                refusal = Refusal(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
-                for task in tasks:
-                    task.end(error=refusal)
+        while _ended(number, self._next()):
+            pass
 
     def _next(self) -> tuple[Queue, Sequence[Task]] | None:
         with self._changed:
             while not self._stopping:
                 now = time.monotonic()
-                for queue in self._queues:
-                    if tasks := queue.take(now):
-                        self._queues.remove(queue)
-                        self._queues.append(queue)
-                        self._changed.notify()  # another thread waits for what is left
-                        return queue, tasks
+                if batch := self._take(now):
+                    self._changed.notify()  # another thread waits for what is left
+                    return batch
                 due = min((queue.due() for queue in self._queues), default=math.inf)
                 self._changed.wait(None if due == math.inf else max(due - now, 0))
         return None
+
+    def _take(self, now: float) -> tuple[Queue, Sequence[Task]] | None:
+        for queue in self._queues:
+            if tasks := queue.take(now):
+                self._queues.remove(queue)
+                self._queues.append(queue)
+                return queue, tasks
+        return None
+
+
+# A function of its own, as `_take` is: a thread that waits for its next batch must hold no queue, for a queue
+# keeps its model's session in memory.
+def _ended(number: int, batch: tuple[Queue, Sequence[Task]] | None) -> bool:
+    """Run a batch until every task has ended; False for none."""
+    if batch is None:
+        return False
+    queue, tasks = batch
+    try:
+        queue.run(number, tasks)
+    except Exception as error:  # every task must end, and the thread goes on
+        log.exception("a batch of %d could not be run", len(tasks))
+        refusal = Refusal(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+        for task in tasks:
+            task.end(error=refusal)
+    return True
 
 
 _STOPPING = Refusal(grpc.StatusCode.UNAVAILABLE, "The model server is stopping")

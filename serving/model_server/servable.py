@@ -51,20 +51,21 @@ class Servable:
 
         Raises what TensorFlow raises for a folder that is no SavedModel tagged "serve".
         """
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(len(scheduler.threads)))
+        session = tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(len(scheduler.threads)))
         try:
-            with self._session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [SERVING_TAG], str(folder))
+            with session.graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.load(session, [SERVING_TAG], str(folder))
         except BaseException:
-            self._session.close()
+            session.close()
             raise
-        self._session.graph.finalize()  # nothing may be added by two threads at once
+        session.graph.finalize()  # nothing may be added by two threads at once
+        self._session: tf.compat.v1.Session | None = session
         self.signatures: Mapping[str, SignatureDef] = dict(meta_graph.signature_def)
         self._name = name
         self._scheduler = scheduler
         self._batching = batching
         self._metrics = metrics
-        self._queues: dict[tuple[str, tuple[str, ...]], Queue] = {}
+        self._queues: dict[str, Queue] = {}  # by signature
         self._lock = threading.Lock()
 
     def predict(
@@ -85,33 +86,37 @@ class Servable:
         feeds = [array_of(name, tensors[name], signature.inputs[name]) for name in sorted(signature.inputs)]
         outputs = chosen_outputs(signature, list(output_filter))
         rows = rows_of(feeds) if self._batching else 1
-        task = Task(feeds, rows, caller.deadline)
-        values = self._queue(signature_name, outputs).result(task, caller)
+        task = Task(feeds, rows, caller.deadline, _positions(outputs, signature))
+        values = self._queue(signature_name).result(task, caller)
         took = (time.monotonic() - task.began) * 1e6
         self._metrics.runtime_latency.add(took, self._name, "Predict", "TF1")
         return {name: proto_of(value) for name, value in zip(outputs, values, strict=True)}
 
     def close(self) -> None:
-        """Free the session; requests that wait or run are refused."""
+        """Free the session and its memory; requests that wait or run are refused."""
         with self._lock:
             queues, self._queues = self._queues, {}
+            session, self._session = self._session, None
         for queue in queues.values():
             self._scheduler.close(queue, UNLOADED)
-        self._session.close()
+        if session is not None:
+            session.close()
 
-    def _queue(self, signature_name: str, outputs: tuple[str, ...]) -> Queue:
+    def _queue(self, signature_name: str) -> Queue:
+        # One for each signature, whatever outputs requests choose: their number is the model's, not the clients'.
         with self._lock:
-            queue = self._queues.get((signature_name, outputs))
+            if self._session is None:
+                raise UNLOADED.copy()
+            queue = self._queues.get(signature_name)
             if queue is None:
-                signature = self.signatures[signature_name]
-                fetches = [signature.outputs[name].name for name in outputs]
-                feeds = [signature.inputs[name].name for name in sorted(signature.inputs)]
-                queue = self._scheduler.open(_limits(self._batching), self._runner(fetches, feeds))
-                self._queues[signature_name, outputs] = queue
+                run = self._runner(self._session, self.signatures[signature_name])
+                queue = self._queues[signature_name] = self._scheduler.open(_limits(self._batching), run)
             return queue
 
-    def _runner(self, fetches: list[str], feeds: list[str]) -> Run:
-        call = self._session.make_callable(fetches, feed_list=feeds, accept_options=True)
+    def _runner(self, session: tf.compat.v1.Session, signature: SignatureDef) -> Run:
+        fetches = [signature.outputs[name].name for name in sorted(signature.outputs)]
+        feeds = [signature.inputs[name].name for name in sorted(signature.inputs)]
+        call = session.make_callable(fetches, feed_list=feeds, accept_options=True)
 
         def run(thread: int, tasks: Sequence[Task]) -> None:
             def once(values: Sequence[Array], deadline: float) -> Sequence[Array]:
@@ -123,7 +128,7 @@ class Servable:
                 return
             for task in tasks:
                 try:
-                    task.end(once(task.feeds, task.deadline))
+                    task.end(task.chosen(once(task.feeds, task.deadline)))
                 except Refusal as refusal:
                     task.end(error=refusal)
 
@@ -145,6 +150,11 @@ class Servable:
             return once(values, deadline)
 
         run_batch(tasks, counted, batching)
+
+
+def _positions(outputs: Sequence[str], signature: SignatureDef) -> list[int]:
+    """Where each output stands among all that a run gives."""
+    return [sorted(signature.outputs).index(name) for name in outputs]
 
 
 def _session_config(threads: int) -> tf.compat.v1.ConfigProto:

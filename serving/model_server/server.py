@@ -58,6 +58,7 @@ class ModelServer:
         batching: BatchingParameters | None = None,
         max_predicts: int = PREDICT_THREADS,
         max_runs: int = RUNS_PER_PROCESSOR * PROCESSORS,
+        channel_arguments: Sequence[tuple[str, int | str]] = (),
     ) -> None:
         """Begin with nothing loaded.
 
@@ -69,6 +70,7 @@ class ModelServer:
             batching: How requests share runs; None: each runs by itself.
             max_predicts: Predict requests that run or wait at once; one beyond is told RESOURCE_EXHAUSTED.
             max_runs: Requests that run at once if they are not batched.
+            channel_arguments: Keys and values of gRPC server settings; they override the server's own.
 
         Raises:
             KakeaiError: Two models have one name.
@@ -88,6 +90,7 @@ class ModelServer:
             self._metrics,
         )
         self._max_predicts = max_predicts
+        self._channel_arguments = channel_arguments
         self._threads = ThreadPoolExecutor(max_predicts + OTHER_THREADS, thread_name_prefix="request")
         self._server: grpc.Server | None = None
         self._follower: ConfigFollower | None = None
@@ -107,6 +110,7 @@ class ModelServer:
                 ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a partner
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                *self._channel_arguments,  # of two with one key gRPC takes the last
             ],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(

@@ -66,7 +66,6 @@ def chosen_outputs(signature: SignatureDef, output_filter: list[str]) -> tuple[s
             )
         if output_filter.count(name) > 1:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}")
-    # Sorted, so that as few runners are kept as there are sets of outputs.
     return tuple(sorted(output_filter or signature.outputs))
 
 

@@ -31,12 +31,19 @@ ANYONE = Caller()  # who waits as long as it takes
 class Task:
     """What a run is fed, and in the end what came out of it, or why nothing did. The first end counts."""
 
-    def __init__(self, feeds: Sequence[Array], rows: int = 1, deadline: float = math.inf) -> None:
-        """`rows` is its share of a batch."""
+    def __init__(
+        self,
+        feeds: Sequence[Array],
+        rows: int = 1,
+        deadline: float = math.inf,
+        positions: Sequence[int] | None = None,
+    ) -> None:
+        """`rows` is its share of a batch; `positions` are those of the outputs that it asks for, None for all."""
         self.feeds = feeds
         self.rows = rows
         self.deadline = deadline
         self.began = time.monotonic()
+        self._positions = positions
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._outputs: Sequence[Array] = ()
@@ -48,6 +55,10 @@ class Task:
             if not self._ended.is_set():
                 self._outputs, self._error = outputs, error
                 self._ended.set()
+
+    def chosen(self, outputs: Sequence[Array]) -> Sequence[Array]:
+        """Those of a run's outputs that it asks for."""
+        return outputs if self._positions is None else [outputs[position] for position in self._positions]
 
     @property
     def has_ended(self) -> bool:

@@ -1,7 +1,7 @@
 """Tensors on the wire: checked against a signature, and turned into arrays and back."""
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import grpc
@@ -72,7 +72,7 @@ def _unparsable(name: str) -> Refusal:
     return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"tensor parsing error: {name}")
 
 
-@cache
+@lru_cache(256)  # bounded: a client may send any number as a type
 def _is_type(dtype: int) -> bool:
     try:
         tf.dtypes.as_dtype(dtype)

@@ -1,6 +1,5 @@
 """The versions of one model, and the rule by which they come and go."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,8 +17,6 @@ AVAILABLE = ModelVersionStatus.AVAILABLE
 UNLOADING = ModelVersionStatus.UNLOADING
 END = ModelVersionStatus.END
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(eq=False)
 class Version:
@@ -28,6 +25,7 @@ class Version:
     model: str
     number: int
     folder: Folder
+    unload: Callable[["Version"], None]  # called once the version is retired and no request runs on it
     state: ModelVersionStatus.State = START
     wanted: bool = True  # the store has it and the model's policy asks for it
     servable: Servable | None = None  # while AVAILABLE or UNLOADING
@@ -47,25 +45,16 @@ class Version:
     def retire(self) -> None:
         """Take no new requests, and unload once the last one has left."""
         self.state = UNLOADING
-        self.close_if_left()
+        self._unload_if_left()
 
     def leave(self) -> None:
         """End a lease."""
         self.leases -= 1
-        self.close_if_left()
+        self._unload_if_left()
 
-    def close_if_left(self) -> None:
-        """Unload if that was waited for and no request runs on it any more."""
+    def _unload_if_left(self) -> None:
         if self.state == UNLOADING and self.leases == 0:
-            self.close()
-            log.info("%s version %d is unloaded", self.model, self.number)
-
-    def close(self) -> None:
-        """Unload now; requests that still run on it are cancelled."""
-        if self.servable is not None:
-            self.servable.close()
-        self.servable = None
-        self.state = END
+            self.unload(self)
 
 
 class ModelVersions:
@@ -75,9 +64,10 @@ class ModelVersions:
     until a wanted one is available, or until none is wanted at all.
     """
 
-    def __init__(self, served: ServedModel) -> None:
-        """Begin with no version."""
+    def __init__(self, served: ServedModel, unload: Callable[[Version], None]) -> None:
+        """Begin with no version; `unload` is called for each one that is retired and left."""
         self.served = served
+        self._unload = unload
         self.trouble = ""  # why the store offers nothing (more) to serve
         self._by_folder: dict[Folder, Version] = {}
 
@@ -107,7 +97,7 @@ class ModelVersions:
             version = self._by_folder.get(folder)
             # One that was dropped earlier starts anew: it may be another model by now.
             if version is None or (not version.wanted and version.state in (UNLOADING, END)):
-                self._by_folder[folder] = Version(self.served.name, number, folder)
+                self._by_folder[folder] = Version(self.served.name, number, folder, self._unload)
         for folder, version in self._by_folder.items():
             version.wanted = folder in folders.values()
         self.drop_unwanted()

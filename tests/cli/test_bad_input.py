@@ -18,6 +18,13 @@ def empty(tmp_path):
     return folder
 
 
+@pytest.fixture
+def taken():
+    """A port that another program uses."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield str(listening.getsockname()[1])
+
+
 def test_an_empty_corpus(kakeai, empty, tmp_path):
     refused(kakeai("ingest", str(empty), "--output", str(tmp_path / "out")), "no music")
     assert not (tmp_path / "out").exists()
@@ -54,24 +61,29 @@ def test_a_bad_setting_is_refused_at_once(kakeai, corpus, tmp_path, settings, to
     assert not (tmp_path / "work").exists()
 
 
-def test_what_is_no_bundle(kakeai, tmp_path):
+# What there is to play is reported before the port, so that no free port is needed to learn of it.
+
+
+def test_what_is_no_bundle(kakeai, tmp_path, taken):
     (tmp_path / "noise.mag").write_bytes(b"\x00 not a bundle")
-    refused(kakeai("generate", "--bundle", str(tmp_path / "noise.mag")), "is not a Magenta bundle")
-    for command in ("generate", "serve"):
-        refused(kakeai(command, "--bundle", str(tmp_path / "none")), "there is no bundle")
+    for command in (["generate"], ["serve", "--port", taken]):
+        refused(kakeai(*command, "--bundle", str(tmp_path / "noise.mag")), "is not a Magenta bundle")
+        refused(kakeai(*command, "--bundle", str(tmp_path / "none")), "there is no bundle")
 
 
-def test_a_store_without_a_model(kakeai, empty):
-    refused(kakeai("serve", "--store", str(empty)), "has no model; fill it with `kakeai pipeline run")
-    refused(kakeai("serve"), "give either --store")
+def test_a_store_without_a_model(kakeai, empty, taken):
+    serve = ["serve", "--port", taken]
+    refused(kakeai(*serve, "--store", str(empty)), "has no model; fill it with `kakeai pipeline run")
+    refused(kakeai(*serve), "give either --store")
 
 
-def test_a_port_in_use(kakeai, empty):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        refused(kakeai("serve", "--store", str(empty), "--port", str(port)), "choose another with --port")
+def test_a_port_in_use(kakeai, tmp_path, taken):
+    version = tmp_path / "store" / "reel" / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    store = ["--store", str(tmp_path / "store")]
+    refused(kakeai("serve", *store, "--port", taken, "--model", "jig"), "has no model 'jig'; it has reel")
+    refused(kakeai("serve", *store, "--port", taken), "choose another with --port")
 
 
 def test_help_is_quick_to_read_and_shows_examples(kakeai):
