@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo figures test test-images test-month images lint format page protos screenshots bench bench-serving lighthouse locks clean help
+.PHONY: demo figures test test-cluster test-images test-month images lint format page protos screenshots bench bench-serving lighthouse locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -122,6 +122,9 @@ images:  ## build the container images (ACCELERATOR=gpu: training with CUDA)
 
 test-images: .venv/dev images  ## run the images and play through them
 	$(BIN)/python -m pytest -m images -s tests/k8s/images
+
+test-cluster: .venv/dev  ## put overlays/local on kubectl's cluster, which has the images, and play through a roll-out
+	$(BIN)/python -m pytest -m cluster -s tests/k8s/cluster
 
 test-month: .venv/dev  ## thirty nights of retraining, with bad files, poison and crashes: some minutes
 	$(BIN)/python -m pytest -m month -s tests/month

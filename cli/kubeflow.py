@@ -20,7 +20,7 @@ Image = Annotated[
         show_default=False,
     ),
 ]
-SERVICE_ACCOUNT = "kakeai-pipeline"  # k8s/kubeflow/service-account.yaml
+SERVICE_ACCOUNT = "kakeai-pipeline"  # k8s/kubeflow/base/service-account.yaml
 
 
 def endpoint(
@@ -103,7 +103,7 @@ def training_pod(
         list[str] | None,
         typer.Option(
             help="Label of the nodes to train on, KEY=VALUE, or several; with GPUs, by default those that "
-            "k8s/kubeflow makes.",
+            "k8s/kubeflow/gke makes.",
             show_default=False,
         ),
     ] = None,

@@ -7,7 +7,7 @@ from kfp import dsl, kubernetes
 from kakeai.running.outcome import RUN
 from kakeai.stages.notify import WEBHOOK
 
-GPU_NODES = {"cloud.google.com/compute-class": "kakeai-training"}  # k8s/kubeflow/training-nodes.yaml
+GPU_NODES = {"cloud.google.com/compute-class": "kakeai-training"}  # k8s/kubeflow/gke/training-nodes.yaml
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 WEBHOOK_SECRET = "kakeai-webhook"  # its key `url`; a cluster without it has no webhook
 

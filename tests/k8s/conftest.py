@@ -1,10 +1,11 @@
-"""The manifests as `kubectl kustomize` renders them: every overlay, and every component on the base."""
+"""The manifests as `kubectl kustomize` renders them: every overlay alone, and with each component."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +18,22 @@ import yaml
 K8S = Path(__file__).parents[2] / "k8s"
 # On Linux a development package brings it, into the folder that Python is in.
 KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-OVERLAYS = [
-    "base",
-    *(f"overlays/{folder.name}" for folder in sorted((K8S / "overlays").iterdir())),
-    "kubeflow",
+SERVING = ["base", *(f"overlays/{folder.name}" for folder in sorted((K8S / "overlays").iterdir()))]
+COMPONENTS = sorted(folder.name for folder in (K8S / "components").iterdir())
+TAKEN_IN_TWICE = {"overlays/gke + monitoring"}  # kustomize refuses what an overlay has already
+WITH_COMPONENTS = [
+    name
+    for overlay in SERVING
+    for component in COMPONENTS
+    if (name := f"{overlay} + {component}") not in TAKEN_IN_TWICE
 ]
-COMPONENTS = [f"components/{folder.name}" for folder in sorted((K8S / "components").iterdir())]
+ALL = [
+    *SERVING,
+    *WITH_COMPONENTS,
+    "overlays/local + own-model-server + kserve",
+    "kubeflow/base",
+    "kubeflow/gke",
+]
 
 Object = dict[str, Any]
 
@@ -61,37 +72,67 @@ class Rendered(NamedTuple):
 
 
 @cache
-def rendered(name: str) -> Rendered:
-    """Render an overlay, or a component on the base."""
-    if not name.startswith("components/"):
-        return Rendered(name, _kustomize(K8S / name))
-    with TemporaryDirectory() as folder:
-        here = Path(folder).resolve()
-        Path(folder, "kustomization.yaml").write_text(
-            f"resources: [{os.path.relpath(K8S / 'base', here)}]\n"
-            f"components: [{os.path.relpath(K8S / name, here)}]\n"
-        )
-        return Rendered(name, _kustomize(here))
-
-
-def _kustomize(folder: Path) -> list[Object]:
-    assert KUBECTL, "install kubectl: https://kubernetes.io/docs/tasks/tools"
-    ran = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
+def rendered(name: str, k8s: Path = K8S) -> Rendered:
+    """Render an overlay, or one with components in its list, as `overlays/local + canary`."""
+    ran = kustomize(name, k8s)
     assert ran.returncode == 0, ran.stderr
     assert not ran.stderr  # kustomize warns of what it will not do one day
-    return list(yaml.safe_load_all(ran.stdout))
+    return Rendered(name, list(yaml.safe_load_all(ran.stdout)))
 
 
-@pytest.fixture(params=[*OVERLAYS, *COMPONENTS])
+def kustomize(name: str, k8s: Path = K8S) -> subprocess.CompletedProcess[str]:
+    """Render it, whatever comes of that."""
+    assert KUBECTL, "install kubectl: https://kubernetes.io/docs/tasks/tools"
+    overlay, *components = name.split(" + ")
+    with TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / "k8s"
+        shutil.copytree(k8s, copy)
+        file = copy / overlay / "kustomization.yaml"
+        if components:
+            settings = yaml.safe_load(file.read_text())
+            named = settings.setdefault("components", [])
+            named += [
+                os.path.relpath(copy / "components" / component, file.parent) for component in components
+            ]
+            file.write_text(yaml.safe_dump(settings, sort_keys=False))
+        command = [KUBECTL, "kustomize", file.parent]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=ALL)
 def manifests(request: pytest.FixtureRequest) -> Rendered:
     """Each of them in turn."""
     return rendered(request.param)
 
 
+@pytest.fixture(params=[*SERVING, *WITH_COMPONENTS])
+def serving(request: pytest.FixtureRequest) -> Rendered:
+    """Each that has a gateway and a model server."""
+    return rendered(request.param)
+
+
+@pytest.fixture(params=[name for name in ALL if name.startswith("overlays/local")])
+def local(request: pytest.FixtureRequest) -> Rendered:
+    """Each for a cluster of one node."""
+    return rendered(request.param)
+
+
+@pytest.fixture(params=[name for name in ALL if name.startswith("overlays/gke")])
+def gke(request: pytest.FixtureRequest) -> Rendered:
+    """Each for Google Kubernetes Engine."""
+    return rendered(request.param)
+
+
+@pytest.fixture(params=TAKEN_IN_TWICE)
+def taken_in_twice(request: pytest.FixtureRequest) -> str:
+    """What kustomize says of an overlay that is given a component which it has."""
+    return kustomize(request.param).stderr
+
+
 @pytest.fixture(scope="session")
 def every_object() -> list[Object]:
     """All objects of all of them, each different one once, and what is applied by itself."""
-    objects = [thing for name in (*OVERLAYS, *COMPONENTS) for thing in rendered(name).objects]
+    objects = [thing for name in ALL for thing in rendered(name).objects]
     objects += yaml.safe_load_all((K8S / "overlays" / "local" / "store-writer.yaml").read_text())
     return list({yaml.safe_dump(thing): thing for thing in objects}.values())
 
@@ -104,6 +145,20 @@ def newest_versions() -> list[str]:
     return [
         f"{major}.{minor}" for major, minor in sorted({tuple(map(int, m.groups())) for m in found if m})[-2:]
     ]
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., str]:
+    """Run kubectl in our namespace of its current cluster; what it prints."""
+
+    def run(*arguments: str, given: str | None = None) -> str:
+        assert KUBECTL
+        command = [KUBECTL, "--namespace=kakeai", *arguments]
+        ran = subprocess.run(command, capture_output=True, text=True, input=given, check=False)
+        assert ran.returncode == 0, f"{arguments}: {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session", name="render")

@@ -156,7 +156,7 @@ def test_what_extends_kubernetes_takes_every_object(every_object):
 
 
 def test_kserve_takes_its_own_part_and_kubernetes_the_pod(render, newest_versions):
-    (service,) = render("components/kserve").of("InferenceService")
+    (service,) = render("base + kserve").of("InferenceService")
     predictor = service["spec"]["predictor"]
     own = PREDICTOR["properties"].keys()
     jsonschema.validate({name: part for name, part in predictor.items() if name in own}, PREDICTOR)

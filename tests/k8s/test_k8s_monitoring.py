@@ -53,13 +53,13 @@ def exported() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def alerts(render):
-    (rules,) = render("components/monitoring").of("PrometheusRule")
+    (rules,) = render("base + monitoring").of("PrometheusRule")
     return [alert for group in rules["spec"]["groups"] for alert in group["rules"]]
 
 
 @pytest.fixture(scope="module")
 def expressions(alerts, render):
-    text = render("components/monitoring").get("ConfigMap", "kakeai-dashboard")["data"]["kakeai.json"]
+    text = render("base + monitoring").get("ConfigMap", "kakeai-dashboard")["data"]["kakeai.json"]
     panels = json.loads(text)["panels"]
     asked = {f"panel {p['title']}, {t['refId']}": t["expr"] for p in panels for t in p.get("targets", [])}
     assert asked

@@ -77,11 +77,11 @@ def test_an_overlay_of_ones_own_has_no_examples_left(render, tmp_path):
     own = {"PROJECT": "p", "REGION": "asia-east1", "BUCKET": "b", "HOST": "k.test", "ADDRESS": "192.0.2.1"}
     for command in [*commands, *re.findall(r"^ {4}(sed .*KAKEAI_COLLECT.*)$", PAGE, re.MULTILINE)]:
         subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=os.environ | own)
-    for folder in ("overlays/mine", "kubeflow"):
-        made = yaml.safe_dump_all(render(str(tmp_path / "k8s" / folder)).objects)
+    for folder in ("overlays/mine", "kubeflow/gke"):
+        made = yaml.safe_dump_all(render(folder, tmp_path / "k8s").objects)
         assert "example" not in made
         assert "203.0.113.10" not in made
-    mine = render(str(tmp_path / "k8s/overlays/mine"))
+    mine = render("overlays/mine", tmp_path / "k8s")
     gateway = mine.get("ConfigMap", "gateway")["data"]
     assert gateway["KAKEAI_STORE"] == "gs://b/store"
     assert gateway["KAKEAI_COLLECT"] == "gs://b/phrases"

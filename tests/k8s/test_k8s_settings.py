@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -19,16 +18,6 @@ from serving.model_server.flags import WITHOUT_EFFECT, parser
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-SERVING = [
-    "base",
-    "overlays/local",
-    "overlays/gke",
-    *(
-        f"components/{name}"
-        for name in ("canary", "gpu-serving", "kserve", "monitoring", "own-model-server", "traces")
-    ),
-]
-
 # Of tensorflow_model_server 2.20.0 (tensorflow/serving, tensorflow_serving/model_servers/main.cc).
 TF_SERVING_FLAGS = set(Path(__file__).with_name("tf_serving_flags.txt").read_text().split())
 
@@ -53,11 +42,6 @@ def gateway_of(manifests):
 def model_server_of(manifests):
     (pod,) = [pod for labels, pod in manifests.pods() if labels["app.kubernetes.io/name"] == "model-server"]
     return pod["containers"][0]
-
-
-@pytest.fixture(params=SERVING)
-def serving(request, render):
-    return render(request.param)
 
 
 def test_the_gateway_reads_every_variable_that_it_is_given(serving, monkeypatch):
@@ -117,9 +101,9 @@ def test_the_bucket_or_folder_of_cards_is_that_of_models(render, tmp_path):
 
 
 def test_traces_may_leave_for_where_they_are_sent(render):
-    _, environment = gateway_of(render("components/traces"))
+    _, environment = gateway_of(render("base + traces"))
     host, _, port = environment["KAKEAI_TRACES"].removeprefix("http://").partition(":")
-    policy = render("components/traces").get("NetworkPolicy", "gateway-sends-traces")["spec"]
+    policy = render("base + traces").get("NetworkPolicy", "gateway-sends-traces")["spec"]
     (rule,) = policy["egress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": int(port)}]
     (peer,) = rule["to"]
@@ -158,7 +142,7 @@ def test_the_images_settings_and_ports_are_those_of_the_manifests(render):
 
 
 def test_kubeflow_has_what_the_pipeline_asks_for(render):
-    kubeflow = render("kubeflow")
+    kubeflow = render("kubeflow/gke")
     assert kubeflow.get("ServiceAccount", SERVICE_ACCOUNT)
     (nodes,) = kubeflow.of("ComputeClass")
     assert {"cloud.google.com/compute-class": nodes["metadata"]["name"]} == GPU_NODES
@@ -193,7 +177,7 @@ def test_prometheus_asks_for_the_path_that_tf_serving_is_told(render):
         render("base").get("ConfigMap", "model-server")["data"]["monitoring.config"], MonitoringConfig()
     ).prometheus_config
     assert told.enable
-    for name in ("components/monitoring", "overlays/gke"):
+    for name in ("base + monitoring", "overlays/gke"):
         (monitor,) = [
             m
             for m in render(name).of("PodMonitor", "PodMonitoring")
@@ -213,7 +197,7 @@ def test_the_batching_file_fits_the_container(serving, tmp_path):
 
 
 def test_the_canary_has_both_labels_on_versions_that_are_served(render, tmp_path):
-    (model,) = models(render("components/canary"), tmp_path)
+    (model,) = models(render("base + canary"), tmp_path)
     assert model.version_labels.keys() == {"stable", "canary"}
     assert isinstance(model.policy, Specific)
     assert set(model.version_labels.values()) == set(model.policy.versions)

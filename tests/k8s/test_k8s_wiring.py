@@ -169,10 +169,10 @@ def test_a_change_of_batching_rolls_the_pods_and_a_change_of_models_does_not(ren
 
 
 def test_kserve_mounts_the_same_files(render):
-    (service,) = render("components/kserve").of("InferenceService")
+    (service,) = render("base + kserve").of("InferenceService")
     mounted = {v["configMap"]["name"] for v in service["spec"]["predictor"]["volumes"] if "configMap" in v}
     assert mounted == {
         thing["metadata"]["name"]
-        for thing in render("components/kserve").of("ConfigMap")
+        for thing in render("base + kserve").of("ConfigMap")
         if not thing["metadata"]["name"].startswith("gateway")
     }

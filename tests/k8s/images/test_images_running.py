@@ -72,7 +72,7 @@ def released(engine, engine_socket, kakeai, tmp_path_factory):
 @pytest.fixture(scope="module")
 def gateway_url(engine, released, render):
     """A gateway's address, a model server behind it, each in a container with what the manifests give it."""
-    manifests = render("components/own-model-server")
+    manifests = render("base + own-model-server")
     (server,) = (
         pod for labels, pod in manifests.pods() if labels["app.kubernetes.io/name"] == "model-server"
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from serving.model_server.batch import merge, rows_of, run_batch, split
+from serving.model_server.batch import merge, rows_of, run_batch, share
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.refusal import Refusal
 from serving.model_server.task import Task
@@ -32,12 +32,13 @@ def test_padding_repeats_the_first_value_and_splitting_undoes_merging(tensors, a
     merged = merge([[tensor] for tensor in tensors], parameters)[0]
     assert len(merged) == parameters.allowed(sum(rows))
     assert merged.shape[1:] == tuple(np.max([tensor.shape[1:] for tensor in tensors], axis=0))
-    for tensor, (share,) in zip(tensors, split([merged], rows, len(merged)), strict=True):
+    for tensor, end in zip(tensors, np.cumsum(rows), strict=True):
+        (part,) = share([merged], slice(end - len(tensor), end), len(merged))
         inside = tuple(slice(size) for size in tensor.shape)
-        np.testing.assert_array_equal(share[inside], tensor)
-        padding = np.ones(share.shape, bool)
+        np.testing.assert_array_equal(part[inside], tensor)
+        padding = np.ones(part.shape, bool)
         padding[inside] = False
-        assert (share[padding] == tensor.flat[0]).all()
+        assert (part[padding] == tensor.flat[0]).all()
     filled = merged[sum(rows) :]
     np.testing.assert_array_equal(filled, np.repeat(merged[sum(rows) - rows[-1]][None], len(filled), axis=0))
 
@@ -74,7 +75,7 @@ def test_what_cannot_be_batched_is_refused_in_tf_servings_words(feeds, words):
 )
 def test_outputs_without_rows_are_refused_in_tf_servings_words(output, words):
     with pytest.raises(Refusal) as caught:
-        split([output], [1, 1], 2)
+        share([output], slice(1), 2)
     assert (caught.value.code, caught.value.message) == (grpc.StatusCode.FAILED_PRECONDITION, words)
 
 
@@ -89,6 +90,17 @@ def test_without_padding_only_equal_shapes_share_a_run():
     run_batch(tasks, run, BatchingParameters())
     assert sorted(widths) == [(1, 3), (2, 2)]
     assert [task.result()[0].tolist() for task in tasks] == [[[2, 2]], [[3, 3, 3]], [[2, 2]]]
+
+
+def test_each_task_gets_the_outputs_it_asks_for_and_is_refused_for_those_alone():
+    """Here output 1 cannot be split."""
+    tasks = [Task([np.full(1, n)], positions=p) for n, p in enumerate([[0], [2, 0], None, [1], []])]
+    run_batch(tasks, lambda feeds, _: [feeds[0], np.array(7), -feeds[0]], PADDING)
+    assert [task.result() for task in tasks[:2]] == [[np.array([0])], [np.array([-1]), np.array([1])]]
+    for task in tasks[2:4]:
+        with pytest.raises(Refusal, match="Batched output tensor has 0 dimensions"):
+            task.result()
+    assert tasks[4].result() == []
 
 
 def test_a_run_ends_at_its_latest_deadline():

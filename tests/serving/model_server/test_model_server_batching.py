@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kakeai.errors import KakeaiError
+from kakeai.protos.tensorflow_serving.apis.predict_pb2 import PredictRequest
 from serving.model_server.batching_parameters import BatchingParameters, read_batching_parameters
 from serving.model_server.client import PredictError, predict
 from serving.model_server.config import ServedModel
@@ -72,6 +74,26 @@ def test_one_refused_row_does_not_hurt_the_others(batching, tmp_path, eventually
     ]
 
 
+def test_requests_for_different_outputs_share_a_run(batching, tmp_path, eventually):
+    client = batching()
+
+    def ask(*names):
+        request = PredictRequest(model_spec={"name": "tiny", "signature_name": "tally"}, output_filter=names)
+        for name, value in {"melody": [[5, 6]], "length": [2]}.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(np.array(value, np.int32)))
+        outputs = client.prediction.Predict(request, timeout=60).outputs
+        return {name: tf.make_ndarray(tensor).tolist() for name, tensor in outputs.items()}
+
+    asked = [lambda: ask("rows"), lambda: ask("sum", "rows"), lambda: ask("melody"), ask]
+    answers = [future.result() for future in ask_together(client, tmp_path / "held", eventually, asked)]
+    assert answers == [
+        {"rows": [4]},
+        {"sum": [11], "rows": [4]},
+        {"melody": [[5, 6]]},
+        {"sum": [11], "rows": [4], "melody": [[5, 6]]},
+    ]
+
+
 def test_batches_are_filled_up_to_an_allowed_size(batching):
     client = batching(max_batch_size=8, allowed_batch_sizes=(4, 8))
     answer = tally(client, [5, 6])
@@ -87,6 +109,12 @@ def test_what_a_batch_cannot_hold_is_told(batching):
     scale = {"x": np.ones((1, 3), np.float32), "k": np.array([2], np.int32)}
     with pytest.raises(PredictError, match=r"output tensor has 0 dimensions \(FAILED_PRECONDITION\)"):
         predict(client.address, "tiny", scale)
+    request = PredictRequest(
+        model_spec={"name": "tiny"}, output_filter=["y"]
+    )  # without that output all is well
+    for name, value in scale.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    assert list(client.prediction.Predict(request, timeout=60).outputs) == ["y"]
 
 
 # The parameters file

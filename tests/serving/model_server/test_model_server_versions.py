@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 import urllib.request
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -19,6 +20,7 @@ from kakeai.protos.tensorflow_serving.apis.prediction_log_pb2 import PredictionL
 from serving.model_server.client import PredictError, predict
 from serving.model_server.config import All, Latest, ServedModel, Specific
 from serving.model_server.scheduler import PROCESSORS
+from serving.model_server.servable import Servable
 from serving.model_server.server import RUNS_PER_PROCESSOR
 
 MAX_RUNS = RUNS_PER_PROCESSOR * PROCESSORS
@@ -77,7 +79,7 @@ def reason(client) -> str:
     return ""
 
 
-def test_a_new_version_takes_over_without_a_failed_request(serve, release, base):
+def test_a_new_version_takes_over_without_a_failed_request(serve, release, base, eventually):
     release(base, 1)
     client = serve(ServedModel("tiny", base))
     client.server.wait_until_available("tiny", timeout_seconds=60)
@@ -103,7 +105,7 @@ def test_a_new_version_takes_over_without_a_failed_request(serve, release, base)
         for heard in answers:  # a failed request would be raised here
             assert heard[0] == 1
             assert heard == sorted(heard)
-    assert client.states("tiny") == {2: "AVAILABLE", 1: "END"}
+    eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "END"})
 
 
 def test_the_old_version_ends_only_when_its_last_request_has(serve, release, base, tmp_path, eventually):
@@ -122,6 +124,69 @@ def test_the_old_version_ends_only_when_its_last_request_has(serve, release, bas
         (tmp_path / "request.go").touch()
         assert slow.result()["number"] == 1
     eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "END"})
+
+
+def test_no_request_waits_for_a_version_to_be_unloaded(
+    serve, release, base, tmp_path, eventually, monkeypatch
+):
+    release(base, 1)
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    unloading, may_end = threading.Event(), threading.Event()
+    close = Servable.close
+
+    def close_slowly(servable):
+        unloading.set()
+        may_end.wait(60)
+        close(servable)
+
+    monkeypatch.setattr(Servable, "close", close_slowly)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            last = pool.submit(linger, client, tmp_path / "request")
+            eventually((tmp_path / "request.arrived").exists)
+            release(base, 2)
+            eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "UNLOADING"})
+            (tmp_path / "request.go").touch()
+            eventually(unloading.is_set)
+            assert last.result(timeout=30)["number"] == 1  # the request that let it be unloaded
+            assert served_number(client) == 2
+            release(base, 3)  # nor does the next version
+            eventually(lambda: client.states("tiny").get(3) == "AVAILABLE")
+            assert client.states("tiny") == {3: "AVAILABLE", 2: "UNLOADING", 1: "UNLOADING"}
+    finally:
+        may_end.set()
+    eventually(lambda: client.states("tiny") == {3: "AVAILABLE", 2: "END", 1: "END"})
+
+
+def test_unloading_that_fails_is_logged_and_ends(serve, release, base, eventually, monkeypatch, caplog):
+    release(base, 1)
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Servable, "close", lambda _: 1 / 0)
+        release(base, 2)
+        eventually(lambda: client.states("tiny") == {2: "AVAILABLE", 1: "END"})
+    assert "tiny version 1: unloading failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_unloaded_version_leaves_memory_at_once(serve, release, base, eventually, monkeypatch):
+    """Its session is freed by the thread that unloads it: no request and no thread that waits for one holds it."""
+    release(base, 1)
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    assert served_number(client) == 1
+    freed = []
+    close = Servable.close
+
+    def close_and_watch(servable):
+        weakref.finalize(servable._session, lambda: freed.append(threading.current_thread().name))
+        close(servable)
+
+    monkeypatch.setattr(Servable, "close", close_and_watch)
+    release(base, 2)
+    eventually(lambda: freed == ["unload"])
 
 
 def linger(client, path):
