@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from html import escape
 from typing import Any, Literal, NamedTuple
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving.gateway.api.frames import Adopt, Answer, Call, ErrorFrame, Move, Ready, Release, Start, Tempo
 from serving.gateway.api.messages import Message
@@ -52,11 +53,20 @@ class _Block(NamedTuple):
 
 
 def serve_docs(app: FastAPI) -> None:
-    """Add /docs to an application."""
+    """Add /docs and /openapi.json to an application.
+
+    Both are made when they are first asked for, and beside the event loop (FastAPI runs what is no coroutine in a
+    thread), which they would hold up.
+    """
+    page = cache(lambda: _html(app.openapi()))
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(app.openapi())
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(_html(app.openapi()), headers=_HEADERS)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(page(), headers=_HEADERS)
 
 
 def markdown(api: dict[str, Any]) -> str:

@@ -20,6 +20,8 @@ MEDIA_TYPE = "application/problem+json"
 # Parts of a location that say where FastAPI or a union looked, not what the client wrote.
 _PLACES = {"body", "query", "path", "header", "start", "call", "tempo", "adopt"}
 
+_MAX_FAULTS = 100  # pydantic lists all of them or none, and a list of thousands takes its time
+
 # What OpenAPI says of every route's errors.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -40,8 +42,14 @@ def problem_of(error: Exception) -> Problem:
         case KakeaiError():  # music that cannot be read
             sentence = str(error)
             return problem_of(InvalidRequest(sentence[:1].upper() + sentence[1:]))
-        case ValidationError() | RequestValidationError():
-            return problem_of(_in_words(error.errors()[0]))  # the first: the others often follow from it
+        case ValidationError() if error.error_count() > _MAX_FAULTS:
+            return problem_of(InvalidRequest(f"The message has {error.error_count()} faults."))
+        case ValidationError():
+            # The first: the others often follow from it. Without what it needs not, which may be large.
+            findings = error.errors(include_url=False, include_context=False, include_input=False)
+            return problem_of(_in_words(findings[0]))
+        case RequestValidationError():
+            return problem_of(_in_words(error.errors()[0]))
         case HTTPException():
             return Problem(title="Request failed", status=error.status_code, detail=error.detail)
         case _:

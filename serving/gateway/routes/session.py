@@ -26,6 +26,7 @@ from serving.gateway.api.frames import (
     Tempo,
     client_frame,
 )
+from serving.gateway.api.json_size import check_json
 from serving.gateway.api.messages import note_columns
 from serving.gateway.api.problems import problem_of, problem_response
 from serving.gateway.backend.ask import Ask, Reply
@@ -104,6 +105,9 @@ class _Player:
             frame = None
             try:
                 frame = await self._receive()
+                await asyncio.sleep(
+                    0
+                )  # reading and answering are two pieces of work: others come between them
                 async for answer in self._answers(frame):
                     await self._send(answer)
             except (KakeaiError, ValidationError) as error:
@@ -224,7 +228,7 @@ class _Player:
         return Release(version=newest, card=await self._gateway.cards.card(self._session.model, newest))
 
     async def _receive(self) -> ClientFrame:
-        """The next frame. Raises _Moving, TimeoutError, MalformedRequest, ValidationError or disconnects."""
+        """The next frame. Raises _Moving, TimeoutError, GatewayError, ValidationError or disconnects."""
         gateway = self._gateway
         if gateway.closed:
             raise _Moving
@@ -244,7 +248,9 @@ class _Player:
         text = message.get("text")
         if text is None:
             raise MalformedRequest("Frames are JSON text, not binary.")
-        return client_frame.validate_json(text)
+        frame = text.encode()
+        check_json(frame, gateway.settings.max_notes)
+        return client_frame.validate_json(frame)
 
     async def _send(self, frame: ServerFrame) -> None:
         await self._websocket.send_text(frame.model_dump_json(exclude_none=isinstance(frame, ErrorFrame)))
