@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from kakeai.errors import KakeaiError
 from serving.gateway.app import create_app
 from serving.gateway.load.patience import limit_sending, patient_protocol
+from serving.gateway.load.pieces import WebSocketInPieces
 from serving.gateway.settings import Settings, variable
 from serving.gateway.telemetry.logs import configure_logs
 
@@ -32,6 +33,7 @@ class GatewayServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=patient_protocol(settings.request_seconds, app.state.metrics.given_up),
+                ws=WebSocketInPieces,
                 log_config=None,
                 access_log=False,
                 server_header=False,

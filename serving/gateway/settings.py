@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     max_notes: _Count = Field(
         default=4096,
-        description="Notes that a phrase, or all turns of a session's history together, may have.",
+        description="Notes that a phrase may have, and half of those that a session's history may have in all.",
     )
     max_steps: _Count = Field(default=512, description="Steps (sixteenths) that an answer may have.")
     max_answers: _Count = Field(

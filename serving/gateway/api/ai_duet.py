@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.api.json_size import count_values
+from serving.gateway.api.json_bounds import count_values
 from serving.gateway.errors import InvalidRequest, RequestTooLarge
 from serving.gateway.play.primer import end_of
 

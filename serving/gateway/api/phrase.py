@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER, melody_from_notes
 from serving.gateway.api.body import read_body
-from serving.gateway.api.json_size import check_json
+from serving.gateway.api.json_bounds import check_json
 from serving.gateway.api.media import FORM, JSON, MIDI, MIDI_TYPES, media_type
 from serving.gateway.api.messages import (
     MAX_PHRASE_SECONDS,
@@ -47,8 +47,9 @@ async def read_phrase(request: Request, gateway: Gateway) -> Phrase:
     body = await read_body(request, gateway.settings)
     if kind == JSON:
         check_json(body, gateway.settings.max_notes)
+        await asyncio.sleep(0)  # others get their turn between checking, reading and hearing
         call = GenerateRequest.model_validate_json(body)
-        await asyncio.sleep(0)  # others come between this piece of work and the next
+        await asyncio.sleep(0)
         if call.melody is not None:
             return _of_events(np.array(call.melody, np.int8), call)
         return _of_notes(note_columns(call.notes or []), call, gateway)

@@ -20,8 +20,6 @@ MEDIA_TYPE = "application/problem+json"
 # Parts of a location that say where FastAPI or a union looked, not what the client wrote.
 _PLACES = {"body", "query", "path", "header", "start", "call", "tempo", "adopt"}
 
-_MAX_FAULTS = 100  # pydantic lists all of them or none, and a list of thousands takes its time
-
 # What OpenAPI says of every route's errors.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -42,12 +40,9 @@ def problem_of(error: Exception) -> Problem:
         case KakeaiError():  # music that cannot be read
             sentence = str(error)
             return problem_of(InvalidRequest(sentence[:1].upper() + sentence[1:]))
-        case ValidationError() if error.error_count() > _MAX_FAULTS:
-            return problem_of(InvalidRequest(f"The message has {error.error_count()} faults."))
         case ValidationError():
-            # The first: the others often follow from it. Without what it needs not, which may be large.
-            findings = error.errors(include_url=False, include_context=False, include_input=False)
-            return problem_of(_in_words(findings[0]))
+            # The first: the others often follow from it. What was sent may be large, and no sentence has it.
+            return problem_of(_in_words(error.errors(include_input=False)[0]))
         case RequestValidationError():
             return problem_of(_in_words(error.errors()[0]))
         case HTTPException():
@@ -63,10 +58,10 @@ def problem_of(error: Exception) -> Problem:
 def _in_words(error: ErrorDetails) -> GatewayError:
     """One finding of pydantic's as an error with a sentence."""
     kind, message = error["type"], error["msg"]
-    if kind == "json_invalid":
-        return MalformedRequest(f"This is not JSON: {message.partition(': ')[2]}.")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return InvalidRequest("type is one of start, call, tempo and adopt.", field="type")
+    if kind == "json_invalid":
+        return MalformedRequest(f"This is not JSON: {message.partition(': ')[2]}.")
     field = _field(error["loc"])
     name = field or "the message"
     if kind == "missing":
