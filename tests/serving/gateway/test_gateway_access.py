@@ -235,8 +235,8 @@ def test_a_million_notes_and_other_floods_leave_others_unharmed(gateway):
         (30_000, 413),  # as many as fit into a body
         (4097, 422),  # more than a phrase may have
     ]
-    for count, status in floods:
-        notes = ",".join([note] * count)
+    for size, status in floods:
+        notes = ",".join([note] * size)
         response = gateway.client.post("/v1/generate", content=f'{{"notes":[{notes}]}}')
         assert response.status_code == status
     wrong = ",".join(['{"pitch":-1}'] * 8_000)
