@@ -18,6 +18,7 @@ from serving.gateway.security.access import authorised
 from serving.gateway.security.headers import SecurityHeaders
 from serving.gateway.settings import Settings, variable
 from serving.gateway.telemetry import request_id
+from serving.gateway.telemetry.loop_lag import watched_loop
 from serving.gateway.telemetry.metrics import Metrics, RequestMetrics
 
 
@@ -29,7 +30,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.gateway = Gateway(settings, metrics, interceptors)
-        yield
+        async with watched_loop(metrics.loop_lag):
+            yield
         await app.state.gateway.close()
 
     app = FastAPI(
@@ -37,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Call and response with a model: HTTP and WebSocket in, the model server's gRPC out.",
         lifespan=lifespan,
         docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         openapi_url=None,
     )

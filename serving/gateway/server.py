@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from kakeai.errors import KakeaiError
 from serving.gateway.app import create_app
 from serving.gateway.load.patience import limit_sending, patient_protocol
+from serving.gateway.load.pieces import WebSocketInPieces
 from serving.gateway.operations import ByPort, operations_app
 from serving.gateway.settings import Settings, variable
 from serving.gateway.telemetry.logs import configure_logs
@@ -41,6 +42,7 @@ class GatewayServer(uvicorn.Server):
             uvicorn.Config(
                 served,
                 http=patient_protocol(settings.request_seconds, app.state.metrics.given_up),
+                ws=WebSocketInPieces,
                 log_config=None,
                 access_log=False,
                 server_header=False,

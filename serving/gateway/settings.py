@@ -98,7 +98,10 @@ class Settings(BaseSettings):
     max_body_bytes: _Count = Field(
         default=1 << 20, description="Bytes that a body or a session's frame may have."
     )
-    max_notes: _Count = Field(default=4096, description="Notes that a phrase may have.")
+    max_notes: _Count = Field(
+        default=4096,
+        description="Notes that a phrase may have, and half of those that a session's history may have in all.",
+    )
     max_steps: _Count = Field(default=512, description="Steps (sixteenths) that an answer may have.")
     max_answers: _Count = Field(
         default=64, description="Answers under way at once, at most; beyond it the gateway says 503."

@@ -7,22 +7,32 @@ server/predict.py; AI Duet static/src/ai/AI.js).
 """
 
 import math
+from typing import Annotated
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kakeai.music.melody import STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.errors import InvalidRequest
+from serving.gateway.api.json_bounds import count_values
+from serving.gateway.errors import InvalidRequest, RequestTooLarge
 from serving.gateway.play.primer import end_of
 
 _MIDI = b"MThd"
-_byte_values: TypeAdapter[list[int]] = TypeAdapter(list[int])
+_MAX_ARRAY = (
+    1 << 16
+)  # bytes of a file that comes as an array: its JSON is read in one go, and phrases are small
+_byte_values: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[int], Field(fail_fast=True)])
 
 
 def midi_bytes(body: bytes) -> bytes:
-    """The MIDI file in a body: the file itself or a JSON array of its bytes. Raises InvalidRequest."""
+    """The MIDI file in a body: the file itself or a JSON array of its bytes.
+
+    Raises InvalidRequest for what is neither, RequestTooLarge for an array of more than 64 KiB.
+    """
     if body.startswith(_MIDI):
         return body
+    if count_values(body) > _MAX_ARRAY + 1:  # the array itself is one more
+        raise RequestTooLarge(f"An array may have {_MAX_ARRAY} bytes: send a larger file as it is.")
     try:
         return bytes(_byte_values.validate_json(body, strict=True))
     except (ValidationError, ValueError):

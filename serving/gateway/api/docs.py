@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from html import escape
 from typing import Any, Literal, NamedTuple
 
@@ -53,15 +54,20 @@ class _Block(NamedTuple):
 
 
 def serve_docs(app: FastAPI, of: FastAPI, dependencies: Sequence[Depends] = ()) -> None:
-    """Add /docs and /openapi.json, which describe the application ``of``, to the application ``app``."""
+    """Add /docs and /openapi.json, which describe the application ``of``, to the application ``app``.
 
-    @app.get("/docs", include_in_schema=False, dependencies=dependencies)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(_html(of.openapi()), headers=_HEADERS)
+    Both are made at their first request and not on the event loop, which they would hold: FastAPI runs a function that
+    is no coroutine in a thread.
+    """
+    page = cache(lambda: _html(of.openapi()))
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=dependencies)
-    async def openapi() -> JSONResponse:
+    def openapi() -> JSONResponse:
         return JSONResponse(of.openapi())
+
+    @app.get("/docs", include_in_schema=False, dependencies=dependencies)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(page(), headers=_HEADERS)
 
 
 def markdown(api: dict[str, Any]) -> str:

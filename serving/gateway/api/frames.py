@@ -45,7 +45,11 @@ class Start(Message):
     version: Version | None = None
     qpm: Qpm = 120.0
     beats_per_bar: BeatsPerBar = 4
-    history: list[Turn] = Field(default=[], description="The turns so far, oldest first.")
+    history: list[Turn] = Field(
+        default=[],
+        fail_fast=True,
+        description="The turns so far, oldest first; the last 512 sixteenths of them are heard.",
+    )
 
 
 class Call(Message):

@@ -20,7 +20,8 @@ from pydantic import (
 from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT, STEPS_PER_QUARTER
 from kakeai.music.score import make_notes
 
-MAX_PHRASE_SECONDS = 3600.0  # an hour: far beyond any phrase, and few enough steps to hold in memory
+MAX_PHRASE_SECONDS = 3600.0  # an hour: far beyond any phrase
+MAX_PHRASE_STEPS = 28_800  # sixteenths: an hour at 120 quarter notes a minute
 MAX_JSON_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps exactly
 MAX_SEED = MAX_JSON_INTEGER
 MIN_QPM, MAX_QPM = 10.0, 500.0  # quarter notes a minute: slower and faster than metronomes go

@@ -1,5 +1,6 @@
 """What comes to /v1/generate: a phrase and options, in whichever of three kinds."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
@@ -9,19 +10,23 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from kakeai.music.melody import NO_EVENT, STEPS_PER_QUARTER, melody_from_notes
-from serving.gateway.api.body import notes_of, qpm_of, read_body, read_score
+from serving.gateway.api.body import read_body
+from serving.gateway.api.json_bounds import check_json
 from serving.gateway.api.media import FORM, JSON, MIDI, MIDI_TYPES, media_type
 from serving.gateway.api.messages import (
     MAX_PHRASE_SECONDS,
+    MAX_PHRASE_STEPS,
     GenerateOptions,
     GenerateRequest,
     note_columns,
 )
+from serving.gateway.api.midi import notes_of, qpm_of, read_score
 from serving.gateway.errors import InvalidRequest, MalformedRequest, UnsupportedMediaType
 from serving.gateway.gateway import Gateway
-from serving.gateway.play.primer import steps_at, steps_to_the_beat, top_voice
+from serving.gateway.play.primer import steps_at, steps_to_the_beat, top_voice, within
 
 FILE_FIELD = "midi"  # of a form
+_FORM_PIECE_BYTES = 16 << 10  # that are parsed at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,10 @@ async def read_phrase(request: Request, gateway: Gateway) -> Phrase:
         raise InvalidRequest("With this body, options stand in the body, not in the query.", field="query")
     body = await read_body(request, gateway.settings)
     if kind == JSON:
+        check_json(body, gateway.settings.max_notes)
+        await asyncio.sleep(0)  # others get their turn between checking, reading and hearing
         call = GenerateRequest.model_validate_json(body)
+        await asyncio.sleep(0)
         if call.melody is not None:
             return _of_events(np.array(call.melody, np.int8), call)
         return _of_notes(note_columns(call.notes or []), call, gateway)
@@ -66,11 +74,13 @@ async def _of_midi(midi: bytes, fields: Mapping[str, str], gateway: Gateway) -> 
 async def _read_form(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
     """The file and the other fields of a form."""
 
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield body
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for begin in range(0, len(body), _FORM_PIECE_BYTES):
+            yield body[begin : begin + _FORM_PIECE_BYTES]
+            await asyncio.sleep(0)  # the parser goes byte by byte: others come between two pieces
 
     try:
-        form = await MultiPartParser(request.headers, whole(), max_files=1).parse()
+        form = await MultiPartParser(request.headers, pieces(), max_files=1).parse()
     except MultiPartException as error:
         raise MalformedRequest(f"This is no form: {error.message.rstrip('.')}.") from None
     try:
@@ -84,28 +94,34 @@ async def _read_form(request: Request, body: bytes) -> tuple[bytes, dict[str, st
 
 def _of_notes(notes: np.ndarray, options: GenerateOptions, gateway: Gateway) -> Phrase:
     gateway.check_notes(notes.size)
-    voice = top_voice(notes, options.qpm)
-    steps = _primer_steps(options, steps_to_the_beat(notes, options.qpm))
+    steps = _primer_steps(options, steps_to_the_beat(notes, options.qpm), "notes")
+    inside = within(notes, options.qpm, steps)
+    voice = top_voice(inside, options.qpm)
     return Phrase(
         options=options,
         notes=voice,
         primer=melody_from_notes(voice, options.qpm, steps),
-        polyphonic=voice.size < notes.size,
+        polyphonic=voice.size < inside.size,
     )
 
 
 def _of_events(events: np.ndarray, options: GenerateOptions) -> Phrase:
-    steps = _primer_steps(options, max(events.size, STEPS_PER_QUARTER))
+    steps = _primer_steps(options, max(events.size, STEPS_PER_QUARTER), "melody")
     primer = np.full(steps, NO_EVENT, np.int8)
     primer[: events.size] = events[:steps]
     return Phrase(options, note_columns([]), primer, polyphonic=False)
 
 
-def _primer_steps(options: GenerateOptions, default: int) -> int:
-    longest = steps_at(MAX_PHRASE_SECONDS, options.qpm)
+def _primer_steps(options: GenerateOptions, default: int, field: str) -> int:
+    """The phrase's length: what is asked for or, by default, that of the notes or melody in ``field``."""
+    longest = min(steps_at(MAX_PHRASE_SECONDS, options.qpm), MAX_PHRASE_STEPS)
     if options.primer_steps is not None and options.primer_steps > longest:
         raise InvalidRequest(
             f"primer_steps is {options.primer_steps}; at this tempo it may be {longest}.",
             field="primer_steps",
+        )
+    if options.primer_steps is None and default > MAX_PHRASE_STEPS:
+        raise InvalidRequest(
+            f"{field} lasts {default} sixteenths; a phrase may last {MAX_PHRASE_STEPS}.", field=field
         )
     return options.primer_steps or default

@@ -40,8 +40,11 @@ def problem_of(error: Exception) -> Problem:
         case KakeaiError():  # music that cannot be read
             sentence = str(error)
             return problem_of(InvalidRequest(sentence[:1].upper() + sentence[1:]))
-        case ValidationError() | RequestValidationError():
-            return problem_of(_in_words(error.errors()[0]))  # the first: the others often follow from it
+        case ValidationError():
+            # The first: the others often follow from it. What was sent may be large, and no sentence has it.
+            return problem_of(_in_words(error.errors(include_input=False)[0]))
+        case RequestValidationError():
+            return problem_of(_in_words(error.errors()[0]))
         case HTTPException():
             return Problem(title="Request failed", status=error.status_code, detail=error.detail)
         case _:
@@ -55,10 +58,10 @@ def problem_of(error: Exception) -> Problem:
 def _in_words(error: ErrorDetails) -> GatewayError:
     """One finding of pydantic's as an error with a sentence."""
     kind, message = error["type"], error["msg"]
-    if kind == "json_invalid":
-        return MalformedRequest(f"This is not JSON: {message.partition(': ')[2]}.")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return InvalidRequest("type is one of start, call, tempo and adopt.", field="type")
+    if kind == "json_invalid":
+        return MalformedRequest(f"This is not JSON: {message.partition(': ')[2]}.")
     field = _field(error["loc"])
     name = field or "the message"
     if kind == "missing":

@@ -38,10 +38,13 @@ class Recording:
                 notes[name] = np.minimum(notes[name] * (qpm / 60.0), over) + begin
             self._turns[turn] = notes
 
-    def midi(self) -> bytes | None:
-        """The file; None if there is nothing to keep."""
-        if not self._turns:
-            return None
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not self._turns
+
+    def midi(self) -> bytes:
+        """The file, of at least one turn."""
         notes = np.concatenate([self._turns[turn] for turn in sorted(self._turns)])
         first_bar = np.floor(notes["start"].min() / self._beats_per_bar) * self._beats_per_bar
         for name in ("start", "end"):

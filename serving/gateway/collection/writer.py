@@ -34,14 +34,13 @@ class Collection:
         self._metrics = metrics
         self._day = ""
         self._clients: Counter[str] = Counter()
-        self._waiting: Queue[tuple[str, bytes]] = Queue(MAX_WAITING)
+        self._waiting: Queue[tuple[str, Recording]] = Queue(MAX_WAITING)
         # A daemon: a bucket that does not answer must not keep the process from ending.
         threading.Thread(target=self._write_all, name="recordings", daemon=True).start()
 
     def keep(self, recording: Recording, host: str | None) -> None:
         """Write a recording soon, unless it is empty or one of the day's limits is reached."""
-        content = recording.midi()
-        if content is None:
+        if recording.is_empty:
             return
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
         if day != self._day:
@@ -52,7 +51,7 @@ class Collection:
         try:
             if is_full:
                 raise Full
-            self._waiting.put_nowait((f"{day}/{secrets.token_hex(8)}.mid", content))
+            self._waiting.put_nowait((f"{day}/{secrets.token_hex(8)}.mid", recording))
         except Full:
             self._metrics.recordings.labels("left out").inc()
         else:
@@ -69,12 +68,12 @@ class Collection:
             self._write(*self._waiting.get())
             self._waiting.task_done()
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, recording: Recording) -> None:
         try:
             # A bucket's client is heavy to import: only where recordings are written.
             from kakeai.storage import location, write_whole
 
-            write_whole(location(self._place) / name, content)
+            write_whole(location(self._place) / name, recording.midi())
         except Exception as error:  # buckets fail in as many ways as their client has exceptions
             log.warning("a recording could not be kept in %s: %s", self._place, error)
             self._metrics.recordings.labels("failed").inc()

@@ -4,14 +4,15 @@ import asyncio
 import socket
 
 from prometheus_client import Counter
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD_BYTES = 64 << 10  # of a request line and headers; browsers send a few hundred
+from serving.gateway.load.pieces import HttpInPieces
+
+MAX_HEAD_BYTES = 32 << 10  # of a request line and headers; browsers send a few hundred
 
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def patient_protocol(request_seconds: float, given_up: Counter) -> type[HttpToolsProtocol]:
+def patient_protocol(request_seconds: float, given_up: Counter) -> type[HttpInPieces]:
     """uvicorn's HTTP protocol, but a request's head has to arrive within ``request_seconds``.
 
     uvicorn itself waits for it for ever. The time starts with the connection and, on a connection that is kept
@@ -19,7 +20,7 @@ def patient_protocol(request_seconds: float, given_up: Counter) -> type[HttpTool
     that are closed for it are counted in ``given_up``. A head of more than MAX_HEAD_BYTES is refused.
     """
 
-    class PatientProtocol(HttpToolsProtocol):
+    class PatientProtocol(HttpInPieces):
         _deadline: asyncio.TimerHandle | None = None
         _head_bytes = 0
 

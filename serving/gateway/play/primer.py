@@ -1,7 +1,8 @@
 """Notes to primers: pure functions."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -17,26 +18,38 @@ def steps_at(seconds: float, qpm: float) -> int:
     return math.floor(seconds * (STEPS_PER_QUARTER * qpm / 60.0) + 0.5)
 
 
+def within(notes: np.ndarray, qpm: float, steps: int) -> np.ndarray:
+    """The notes of a turn of so many steps, NOTE[n] → NOTE[m]: those that begin in it, cut where it ends."""
+    starts, _ = _steps(notes, qpm)
+    inside = notes[starts < steps]
+    inside["end"] = np.minimum(inside["end"], steps * 60.0 / (STEPS_PER_QUARTER * qpm))
+    return inside
+
+
 def top_voice(notes: np.ndarray, qpm: float) -> np.ndarray:
     """The notes that a melody is made of, NOTE[n] → NOTE[m]: of several voices the top one.
 
     Left out is a note that begins on one step with a higher one, or has a higher one over more than half of it
-    (less than that is legato).
+    (less than that is legato). It takes time in proportion to notes times steps, so both must be bounded.
     """
     starts, ends = _steps(notes, qpm)
     if (np.sort(starts)[1:] >= np.sort(ends)[:-1]).all():
         return notes
-    covered = np.zeros(int(ends.max()), bool)  # steps at which a higher note sounds
-    begun = np.zeros(int(ends.max()), bool)  # steps at which one begins
+    first, last = starts.tolist(), ends.tolist()
+    pitches = notes["pitch"].tolist()
     heard = np.zeros(notes.size, bool)
-    for pitch in np.unique(notes["pitch"])[::-1]:
-        group = np.flatnonzero(notes["pitch"] == pitch)
+    # Sets of steps, a bit each: those at which a higher note sounds, and those at which one begins.
+    covered = begun = 0
+    for _, group in groupby(np.argsort(-notes["pitch"], kind="stable").tolist(), pitches.__getitem__):
+        sounding = 0
         for note in group:
-            under = np.count_nonzero(covered[starts[note] : ends[note]])
-            heard[note] = not begun[starts[note]] and 2 * under <= ends[note] - starts[note]
-            begun[starts[note]] = True
-        for note in group:
-            covered[starts[note] : ends[note]] = True
+            begins = 1 << first[note]
+            lasts = (1 << last[note]) - begins
+            under = (covered & lasts).bit_count()
+            heard[note] = not begun & begins and 2 * under <= last[note] - first[note]
+            begun |= begins
+            sounding |= lasts
+        covered |= sounding
     return notes[heard]
 
 
@@ -84,11 +97,19 @@ def recent(melody: np.ndarray, steps_per_unit: int = 1) -> np.ndarray:
     return melody[math.ceil(surplus / steps_per_unit) * steps_per_unit :]
 
 
-def worth_keeping(melodies: list[np.ndarray]) -> list[np.ndarray]:
-    """The last of the melodies, as many as a primer made of them can hear.
+def turns_heard(steps: Sequence[int]) -> int:
+    """How many of the last turns, of so many steps each, a primer made of them can hear.
 
-    One step more than a primer has is kept: whether the first step is a note-off depends on what came before.
+    One step more than a primer has counts: whether the first step is a note-off depends on what came before.
     """
-    steps = np.cumsum([melody.size for melody in reversed(melodies)])
-    enough = int(np.searchsorted(steps, PRIMER_STEPS, side="right")) + 1
-    return melodies[-enough:]
+    total = 0
+    for count, size in enumerate(reversed(steps), start=1):
+        total += size
+        if total > PRIMER_STEPS:
+            return count
+    return len(steps)
+
+
+def worth_keeping(melodies: list[np.ndarray]) -> list[np.ndarray]:
+    """The last of the melodies, as many as a primer made of them can hear."""
+    return melodies[len(melodies) - turns_heard([melody.size for melody in melodies]) :]

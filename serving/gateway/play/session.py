@@ -10,6 +10,7 @@ its gateway starts on another one with its history and goes on as if nothing had
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from serving.gateway.api.messages import note_columns, note_list
 from serving.gateway.backend.ask import Ask, Reply, seeds
 from serving.gateway.errors import OutOfTurn
 from serving.gateway.play.dynamics import sounded
-from serving.gateway.play.primer import line, recent, top_voice, worth_keeping
+from serving.gateway.play.primer import line, recent, top_voice, turns_heard, within, worth_keeping
 
 
 class State(Enum):
@@ -30,11 +31,17 @@ class State(Enum):
     ANSWERING = "its model"
 
 
+class _Phrase(NamedTuple):
+    voice: np.ndarray  # NOTE[n], what the model hears of a turn
+    melody: np.ndarray  # int8[steps], the same in events
+    is_polyphonic: bool
+
+
 @dataclass(frozen=True)
 class _Pending:
     call: Call
     ask: Ask
-    voice: np.ndarray  # NOTE[n], what the model hears of the call
+    phrase: _Phrase  # of the call
     dialogue: list[np.ndarray]  # as it will be once the call is answered, but for the answer
 
 
@@ -68,12 +75,11 @@ class Session:
         self.version = version
         self.qpm = start.qpm
         self._steps_per_bar = start.beats_per_bar * STEPS_PER_QUARTER
-        self._dialogue = worth_keeping(
-            [
-                self._melody(note_columns(turn.notes), turn.bars, turn.qpm or start.qpm)
-                for turn in start.history
-            ]
-        )
+        steps = [turn.bars * self._steps_per_bar for turn in start.history]
+        heard = start.history[len(steps) - turns_heard(steps) :]
+        self._dialogue = [
+            self._phrase(note_columns(turn.notes), turn.bars, turn.qpm or start.qpm).melody for turn in heard
+        ]
         self.state = State.READY
 
     def tempo(self, tempo: Tempo) -> None:
@@ -96,8 +102,8 @@ class Session:
         if self._last_turn is not None and call.turn < self._last_turn:
             raise OutOfTurn(f"Turn {call.turn} is past; the last one was {self._last_turn}.", field="turn")
         past = self._before_last_turn if call.turn == self._last_turn else self._dialogue
-        notes = note_columns(call.notes)
-        dialogue = [*past, self._melody(notes, call.bars, self.qpm)]
+        phrase = self._phrase(note_columns(call.notes), call.bars, self.qpm)
+        dialogue = [*past, phrase.melody]
         ask = Ask(
             model=self.model,
             version=self.version,
@@ -106,7 +112,7 @@ class Session:
             temperature=call.temperature,
             seeds=seeds(call.seed),
         )
-        self._pending = _Pending(call, ask, top_voice(notes, self.qpm), dialogue)
+        self._pending = _Pending(call, ask, phrase, dialogue)
         self.state = State.ANSWERING
         return ask
 
@@ -114,13 +120,11 @@ class Session:
         """Take the model's answer into the dialogue, as the client will see it."""
         self.expect(State.ANSWERING, "reply")
         assert self._pending is not None
-        call, ask, voice = self._pending.call, self._pending.ask, self._pending.voice
-        call_steps = call.bars * self._steps_per_bar
-        notes = sounded(reply.melody, self.qpm, voice, call_steps, call.dynamics)
+        call, ask, phrase = self._pending.call, self._pending.ask, self._pending.phrase
+        notes = sounded(reply.melody, self.qpm, phrase.voice, phrase.melody.size, call.dynamics)
         self._before_last_turn = self._pending.dialogue[:-1]
-        self._dialogue = worth_keeping(
-            [*self._pending.dialogue, self._melody(notes, call.answer_bars, self.qpm)]
-        )
+        answer = self._phrase(notes, call.answer_bars, self.qpm)
+        self._dialogue = worth_keeping([*self._pending.dialogue, answer.melody])
         self._last_turn = call.turn
         self._pending = None
         self.state = State.READY
@@ -130,7 +134,7 @@ class Session:
             notes=note_list(notes),
             take=reply.take(ask, self.qpm, ask.primer.size, call.dynamics),
             log_likelihood=reply.log_likelihood,
-            polyphonic=voice.size < len(call.notes),
+            polyphonic=phrase.is_polyphonic,
         )
 
     def failed(self) -> None:
@@ -139,5 +143,8 @@ class Session:
         self._pending = None
         self.state = State.READY
 
-    def _melody(self, notes: np.ndarray, bars: int, qpm: float) -> np.ndarray:
-        return melody_from_notes(top_voice(notes, qpm), qpm, bars * self._steps_per_bar)
+    def _phrase(self, notes: np.ndarray, bars: int, qpm: float) -> _Phrase:
+        steps = bars * self._steps_per_bar
+        inside = within(notes, qpm, steps)
+        voice = top_voice(inside, qpm)
+        return _Phrase(voice, melody_from_notes(voice, qpm, steps), voice.size < inside.size)

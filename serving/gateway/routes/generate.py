@@ -1,12 +1,13 @@
 """POST /v1/generate: one phrase in, its answers out, as JSON or as MIDI."""
 
+import asyncio
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 
-from kakeai.music.midi import Track, write_midi
+from kakeai.music.midi import Track
 from serving.gateway.api import examples
 from serving.gateway.api.media import FORM, JSON, MIDI, wants_midi
 from serving.gateway.api.messages import (
@@ -17,6 +18,7 @@ from serving.gateway.api.messages import (
     Variation,
     note_list,
 )
+from serving.gateway.api.midi import write_tracks
 from serving.gateway.api.phrase import FILE_FIELD, read_phrase
 from serving.gateway.backend.ask import Ask, seeds
 from serving.gateway.gateway import gateway_of, host_of
@@ -96,28 +98,29 @@ async def generate(request: Request) -> Response:
     ]
     takes = [reply.take(ask, options.qpm, phrase.primer.size, options.dynamics) for reply in replies]
     if as_midi:
-        return _midi_response(answers, takes, options.qpm, phrase.polyphonic)
-    response = GenerateResponse(
-        qpm=options.qpm,
-        polyphonic=phrase.polyphonic,
-        answers=[
+        return await _midi_response(answers, takes, options.qpm, phrase.polyphonic)
+    variations = []
+    for notes, reply, take in zip(answers, replies, takes, strict=True):
+        await asyncio.sleep(0)  # sixteen long answers are much work: others come between two of them
+        variations.append(
             Variation(
                 notes=note_list(notes),
                 melody=reply.melody.tolist(),
                 log_likelihood=reply.log_likelihood,
                 take=take,
             )
-            for notes, reply, take in zip(answers, replies, takes, strict=True)
-        ],
-    )
+        )
+    response = GenerateResponse(qpm=options.qpm, polyphonic=phrase.polyphonic, answers=variations)
     return Response(response.model_dump_json(), media_type=JSON)
 
 
-def _midi_response(answers: list[np.ndarray], takes: list[Take], qpm: float, polyphonic: bool) -> Response:
+async def _midi_response(
+    answers: list[np.ndarray], takes: list[Take], qpm: float, polyphonic: bool
+) -> Response:
     names = ["Kakeai"] if len(answers) == 1 else [f"Kakeai {number + 1}" for number in range(len(answers))]
     tracks = [Track(name, notes) for name, notes in zip(names, answers, strict=True)]
     return Response(
-        write_midi(tracks, qpm),
+        await write_tracks(tracks, qpm),
         media_type=MIDI,
         headers={
             "Content-Disposition": 'attachment; filename="answer.mid"',

@@ -28,6 +28,7 @@ async def readyz(request: Request) -> dict[str, str | int]:
 
 
 @figures.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(request: Request) -> Response:
+def metrics(request: Request) -> Response:
     """The gateway's metrics for Prometheus."""
+    # Not a coroutine: FastAPI runs it in a thread, since a text of thousands of lines would hold the event loop.
     return Response(generate_latest(gateway_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -5,10 +5,11 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from kakeai.music.midi import Track, write_midi
+from kakeai.music.midi import Track
 from serving.gateway.api.ai_duet import call_and_steps, midi_bytes
-from serving.gateway.api.body import notes_of, qpm_of, read_body, read_score
+from serving.gateway.api.body import read_body
 from serving.gateway.api.messages import MAX_PHRASE_SECONDS
+from serving.gateway.api.midi import notes_of, qpm_of, read_score, write_tracks
 from serving.gateway.backend.ask import Ask, seeds
 from serving.gateway.gateway import gateway_of, host_of
 from serving.gateway.play.dynamics import sounded
@@ -50,7 +51,7 @@ async def predict(
     request.state.model = ask.model
     both = sounded(np.concatenate([call, reply.melody]), qpm, notes, call.size, "flat")
     return Response(
-        write_midi([Track(_TRACK, both)], qpm),
+        await write_tracks([Track(_TRACK, both)], qpm),
         media_type="audio/midi",
         headers={"Content-Disposition": 'attachment; filename="output.mid"'},
     )

@@ -26,6 +26,7 @@ from serving.gateway.api.frames import (
     Tempo,
     client_frame,
 )
+from serving.gateway.api.json_bounds import check_json
 from serving.gateway.api.messages import note_columns
 from serving.gateway.api.problems import problem_of, problem_response
 from serving.gateway.backend.ask import Ask, Reply
@@ -46,6 +47,8 @@ _GOING_AWAY = 1001
 _INTERNAL_ERROR = 1011
 _SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
+
+HISTORY = 2  # times as many notes as a phrase may have, in all turns together
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -99,11 +102,15 @@ class _Player:
         self._recording: Recording | None = None
 
     async def play(self) -> None:
-        """Take frames and answer them. Raises _Moving, TimeoutError or WebSocketDisconnect at the end."""
+        """Take frames and answer them. Raises _Moving, TimeoutError or WebSocketDisconnect at the end.
+
+        Reading a frame, checking it and answering it are pieces of work between which others get their turn.
+        """
         while True:
             frame = None
             try:
                 frame = await self._receive()
+                await asyncio.sleep(0)
                 async for answer in self._answers(frame):
                     await self._send(answer)
             except (KakeaiError, ValidationError) as error:
@@ -224,7 +231,7 @@ class _Player:
         return Release(version=newest, card=await self._gateway.cards.card(self._session.model, newest))
 
     async def _receive(self) -> ClientFrame:
-        """The next frame. Raises _Moving, TimeoutError, MalformedRequest, ValidationError or disconnects."""
+        """The next frame. Raises _Moving, TimeoutError, GatewayError, ValidationError or disconnects."""
         gateway = self._gateway
         if gateway.closed:
             raise _Moving
@@ -244,7 +251,10 @@ class _Player:
         text = message.get("text")
         if text is None:
             raise MalformedRequest("Frames are JSON text, not binary.")
-        return client_frame.validate_json(text)
+        frame = text.encode()
+        check_json(frame, HISTORY * gateway.settings.max_notes)
+        await asyncio.sleep(0)
+        return client_frame.validate_json(frame)
 
     async def _send(self, frame: ServerFrame) -> None:
         await self._websocket.send_text(frame.model_dump_json(exclude_none=isinstance(frame, ErrorFrame)))

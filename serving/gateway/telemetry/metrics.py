@@ -13,6 +13,8 @@ requests_log = logging.getLogger("serving.gateway.requests")
 
 # From a small model on a warm server to the deadline; a sixteenth at 120 quarter notes a minute is 0.125 s.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Up to twice the 20 ms that one piece of work may hold the loop, and what players hear.
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -30,6 +32,9 @@ class Metrics:
         self.requests = self._counter("http_requests", "HTTP requests.", "method", "route", "status")
         self.request_seconds = self._histogram(
             "http_request_seconds", "Time to answer a request.", _SECONDS, "route", "model"
+        )
+        self.loop_lag = self._histogram(
+            "loop_lag_seconds", "How late a timer of the event loop goes off.", _LAG_SECONDS
         )
         self.given_up = self._counter(
             "slow_heads", "Connections closed because no request's head came in time."

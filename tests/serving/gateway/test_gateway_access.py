@@ -250,14 +250,16 @@ def test_a_gigabyte_is_refused_at_its_announcement(gateway):
 
 def test_a_million_notes_and_other_floods_leave_others_unharmed(gateway):
     note = '{"pitch":60,"start":0,"end":1}'
-    floods = {
-        413: ",".join([note] * 1_000_000),  # some 30 MB
-        422: ",".join([note] * 30_000),  # as many as fit into a body, more than a phrase may have
-    }
-    for status, notes in floods.items():
+    floods = [
+        (1_000_000, 413),  # some 30 MB
+        (30_000, 413),  # as many as fit into a body
+        (4097, 422),  # more than a phrase may have
+    ]
+    for size, status in floods:
+        notes = ",".join([note] * size)
         response = gateway.client.post("/v1/generate", content=f'{{"notes":[{notes}]}}')
         assert response.status_code == status
-    wrong = ",".join(['{"pitch":-1}'] * 80_000)
+    wrong = ",".join(['{"pitch":-1}'] * 8_000)
     response = gateway.client.post("/v1/generate", content=f'{{"notes":[{wrong}]}}')
     assert (response.status_code, response.json()["field"]) == (422, "notes[0].pitch")
     assert gateway.client.post("/v1/generate", json={"notes": []}).status_code == 200
