@@ -73,6 +73,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Write the recordings that still wait, and close the channel to the model server."""
+        self.cards.close()
         if self.collection is not None:
             await self.collection.close()
         await self.model_server.close()
@@ -136,6 +137,7 @@ class Gateway:
             raise NotReady("The gateway is shutting down.")
         model = self.settings.model
         version = await self.model_server.version(model)
+        self.cards.known(model, version)  # so that it is there before the first session
         if version != self._proved:
             silence = np.full(1, NO_EVENT, np.int8)
             await self.model_server.generate(
