@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # As the storage client has them: how long a bucket is asked that does not answer or says 503, and the wait before it is
 # asked again, which then doubles.
 PATIENCE_SECONDS, FIRST_WAIT_SECONDS = 120.0, 1.0
+REQUEST_SECONDS = 60.0  # for a single one of these requests, again as the storage client has it
 UPLOAD_BYTES = 8 * 2**20  # of a file sent at once; the storage client would take 100 MiB into memory
 CONNECTIONS = 10  # that the storage client keeps open, so as many requests at once
 
@@ -85,19 +86,23 @@ def _stored(blob: Any) -> StoredObject:  # noqa: ANN401  a Blob, whose fields ar
     return StoredObject(blob.name, blob.size, blob.generation, b64decode(blob.md5_hash or "").hex())
 
 
-def read_object(path: "GSPath", generation: int | None = None) -> bytes:
+def read_object(
+    path: "GSPath", generation: int | None = None, patience_seconds: float = PATIENCE_SECONDS
+) -> bytes:
     """Return an object's content, once its checksum is right.
 
     Args:
         path: Where it is.
         generation: Which is wanted; None for the newest.
+        patience_seconds: How long a bucket is asked that does not answer.
 
     Raises:
         FileNotFoundError: There is none, or it was replaced since it was of this generation.
         KakeaiError: It cannot be had.
     """
-    with _object(path, generation) as blob:
-        return blob.download_as_bytes(raw_download=True, retry=_retry())
+    seconds: Any = _request_seconds(patience_seconds)  # whose type the client takes for int
+    with _object(path, generation, patience_seconds) as blob:
+        return blob.download_as_bytes(raw_download=True, timeout=seconds, retry=_retry(patience_seconds))
 
 
 def download_object(path: "GSPath", to: Path, generation: int | None = None) -> None:
@@ -107,10 +112,12 @@ def download_object(path: "GSPath", to: Path, generation: int | None = None) -> 
 
 
 @contextmanager
-def _object(path: "GSPath", generation: int | None) -> "Iterator[Blob]":
+def _object(
+    path: "GSPath", generation: int | None, patience_seconds: float = PATIENCE_SECONDS
+) -> "Iterator[Blob]":
     from google.api_core.exceptions import NotFound
 
-    with bucket_errors(path):
+    with bucket_errors(path, patience_seconds):
         try:
             yield path.client.client.bucket(path.bucket).blob(path.blob, generation=generation)
         except NotFound:
@@ -124,9 +131,36 @@ def names_in(folder: "Path | GSPath") -> list[str]:
     return [stored.name.rpartition("/")[2] for stored in list_objects(folder)]
 
 
-def read_bytes(path: "Path | GSPath") -> bytes:
+def folders_in(folder: "Path | GSPath", patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
+    """Return the names of the folders in a folder or under a path of a bucket, sorted.
+
+    Raises:
+        OSError: There is no such local folder.
+        KakeaiError: The bucket cannot be listed.
+    """
+    if isinstance(folder, Path):
+        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+    prefix = f"{folder.blob.rstrip('/')}/" if folder.blob else ""
+    with bucket_errors(folder, patience_seconds):
+        client: Any = folder.client.client  # whose types know neither seconds nor prefixes
+        listing = client.list_blobs(
+            folder.bucket,
+            prefix=prefix,
+            delimiter="/",
+            fields="prefixes,nextPageToken",
+            timeout=_request_seconds(patience_seconds),
+            retry=_retry(patience_seconds),
+        )
+        for _ in listing:  # the prefixes come with its pages
+            pass
+    return sorted(name[len(prefix) :].rstrip("/") for name in listing.prefixes)
+
+
+def read_bytes(path: "Path | GSPath", patience_seconds: float = PATIENCE_SECONDS) -> bytes:
     """Return a file's content, as `read_object` does an object's."""
-    return path.read_bytes() if isinstance(path, Path) else read_object(path)
+    return (
+        path.read_bytes() if isinstance(path, Path) else read_object(path, patience_seconds=patience_seconds)
+    )
 
 
 def bring(path: "Path | GSPath", folder: Path) -> Path:
@@ -149,16 +183,23 @@ def put_file(finished: Path, destination: "Path | GSPath") -> None:
         shutil.copyfileobj(content, file)
 
 
-def _retry() -> "Retry":
+def _retry(patience_seconds: float = PATIENCE_SECONDS) -> "Retry":
     """The storage client's own: in exponential steps, and never where asking again is no use."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_delay(FIRST_WAIT_SECONDS).with_timeout(PATIENCE_SECONDS)
+    return DEFAULT_RETRY.with_delay(FIRST_WAIT_SECONDS).with_timeout(patience_seconds)
+
+
+def _request_seconds(patience_seconds: float) -> float:
+    return min(patience_seconds, REQUEST_SECONDS)
 
 
 @contextmanager
-def bucket_errors(path: "Path | GSPath") -> Iterator[None]:
-    """Turn what the storage client raises about a bucket into one sentence; a local path's errors pass."""
+def bucket_errors(path: "Path | GSPath", patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Turn what the storage client raises about a bucket into one sentence; a local path's errors pass.
+
+    `patience_seconds` is how long a bucket was asked that did not answer.
+    """
     try:
         yield
     except Exception as error:
@@ -166,10 +207,10 @@ def bucket_errors(path: "Path | GSPath") -> Iterator[None]:
             raise
         if isinstance(error, OSError) and as_disk_error(error):  # the disk of this machine, not the bucket
             raise
-        raise _as_kakeai_error(path, error) from None
+        raise _as_kakeai_error(path, error, patience_seconds) from None
 
 
-def _as_kakeai_error(path: "GSPath", error: Exception) -> KakeaiError:
+def _as_kakeai_error(path: "GSPath", error: Exception, patience_seconds: float) -> KakeaiError:
     from google.api_core.exceptions import Forbidden, NotFound, RetryError, ServerError, Unauthorized
     from google.auth.exceptions import GoogleAuthError
     from requests import ConnectionError
@@ -190,7 +231,7 @@ def _as_kakeai_error(path: "GSPath", error: Exception) -> KakeaiError:
         case RetryError() | ServerError() | ConnectionError():
             why = getattr(error, "cause", None) or error
             return ServiceError(
-                f"{bucket} does not answer, and was asked for {PATIENCE_SECONDS:.0f} s: {why}; try again later"
+                f"{bucket} does not answer, and was asked for {patience_seconds:.0f} s: {why}; try again later"
             )
     return KakeaiError(f"cannot use {path}: {error}")
 

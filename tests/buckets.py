@@ -4,6 +4,7 @@ It answers side by side, lists in pages, heeds generations and their preconditio
 remembers what it was asked, and fails when a test says so.
 """
 
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -264,6 +265,10 @@ class _Storage(Storage):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that has given up
+            super().handle_error(request, client_address)
 
 
 class _Handler(RequestHandler):

@@ -1,15 +1,20 @@
 """``python -m serving.gateway``: run the gateway with the settings in the environment."""
 
 import argparse
+import signal
 import sys
-
-from kakeai.errors import KakeaiError
-from serving.gateway.security.tokens import new_token, token_hash
-from serving.gateway.settings import settings_from_environment, settings_help, variable
+from types import FrameType
 
 
 def main() -> int:
     """Run; the exit status is 0 after a signal to stop and 2 for anything the user can put right."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _stop)  # until the server has its own; as process 1 there is no other
+    # After that, since imports take most of the time of a start.
+    from kakeai.errors import KakeaiError
+    from serving.gateway.security.tokens import new_token, token_hash
+    from serving.gateway.settings import settings_from_environment, settings_help, variable
+
     parser = argparse.ArgumentParser(
         prog="python -m serving.gateway",
         description="Kakeai's session gateway. All its settings come from the environment.",
@@ -29,13 +34,20 @@ def main() -> int:
         return 0
     try:
         settings = settings_from_environment()
-        from serving.gateway.server import serve  # after the settings, so that a wrong one is told at once
+        from serving.gateway.server import (
+            serve,
+        )  # after the settings, so that a wrong one is reported at once
 
         serve(settings)
     except KakeaiError as error:
         print(f"kakeai gateway: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the process: a signal handler for the time in which nothing is served yet."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":

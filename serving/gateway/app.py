@@ -41,7 +41,6 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         openapi_url=None,
         redoc_url=None,
-        openapi_url=None,
     )
     app.state.metrics = metrics
     problems.install(app)

@@ -18,7 +18,7 @@ KakeaiError                     one clear sentence for the user
         ├── ModelNotFound           404  the caller, or nothing was released under that name or number
         │   └── LabelMissing             whoever took a release off trial
         ├── RequestRefused          422  the model server does not take this input
-        ├── ModelServerUnavailable  503  nobody listens there, or it is overloaded
+        ├── ModelServerUnavailable  503  nobody listens there, it is overloaded, or it stops
         ├── ModelServerTooSlow      504  no answer before the deadline
         └── ModelServerFault        502  anything else it says, or an answer that is none
 """
@@ -121,7 +121,7 @@ class RequestRefused(ModelServerError, status=422, title="The model refused the 
 
 
 class ModelServerUnavailable(ModelServerError, status=503, title="Model server unavailable", headers=_SOON):
-    """Nobody answers at the model server's address, or it has no room."""
+    """Nobody answers at the model server's address, it has no room, or it stops."""
 
 
 class ModelServerTooSlow(ModelServerError, status=504, title="Model server too slow"):

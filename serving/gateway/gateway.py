@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from serving.gateway.errors import (
     InvalidRequest,
     LabelMissing,
     ModelServerTooSlow,
+    ModelServerUnavailable,
     NotReady,
 )
 from serving.gateway.load.admission import Admission
@@ -35,6 +37,10 @@ from serving.gateway.telemetry.request_id import request_id
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+MOVE_SECONDS = (
+    1.0  # over which sessions leave a gateway that stops, so that the next one need not start all at once
+)
 
 
 class Gateway:
@@ -73,6 +79,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Write the recordings that still wait, and close the channel to the model server."""
+        self.cards.close()
         if self.collection is not None:
             await self.collection.close()
         await self.model_server.close()
@@ -97,10 +104,13 @@ class Gateway:
 
     @contextmanager
     def _timed(self, ask: Ask) -> Iterator[None]:
-        """Let the pace know how long an answer took, or was waited for in vain."""
+        """Let the pace know how long an answer took, or was waited for in vain, and what was refused."""
         started = time.perf_counter()
         try:
             yield
+        except ModelServerUnavailable:
+            self._pace.refused(self.answers.inside)
+            raise
         except ModelServerTooSlow:
             self._pace.answered(time.perf_counter() - started, ask.steps, self.answers.inside)
             raise
@@ -165,6 +175,7 @@ class Gateway:
         """
         model = self.settings.model
         version = await self.version(model, usual_label(self.settings.canary_share))
+        self.cards.known(model, version)  # so that it is there before the first session
         if version != self._proved:
             silence = np.full(1, NO_EVENT, np.int8)
             await self.model_server.generate(
@@ -184,10 +195,17 @@ class Gateway:
         return version
 
     def move_sessions(self) -> None:
-        """Let no session in any more, and end those that are open, each after the answer under way."""
+        """Let no session in any more, and end those that are open, each after the answer under way.
+
+        Sessions that wait for their client end one after another, within MOVE_SECONDS.
+        """
+        if self.closed:
+            return
         self.closed = True
+        now = asyncio.get_running_loop().time()
         for deadline in self.listening:
-            deadline.reschedule(0.0)
+            if not deadline.expired():  # else its session ends already, and it takes no other time
+                deadline.reschedule(now + random.uniform(0.0, MOVE_SECONDS))
 
     def check_notes(self, count: int, field: str = "notes") -> None:
         """Raise InvalidRequest for a phrase of more notes than allowed."""

@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn, but readiness goes first and sessions are told to move.
+    """uvicorn, but readiness goes first and sessions move to another gateway.
 
-    After a signal to stop, /readyz is false for a while, so that a load balancer hears of it in time. Then
+    After a signal to stop, /readyz is false for a while, so that a load balancer learns of it in time. Then
     sessions end, each after the answer under way, and when all have gone or their time is over, the port
-    closes. A second signal ends the wait.
+    closes. A second signal ends the wait. A signal may come at any time, even before the application has started.
     """
 
     def __init__(self, app: FastAPI, settings: Settings, operations_port: int | None = None) -> None:
@@ -66,15 +66,15 @@ class GatewayServer(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         self._drained_at = time.monotonic() + self._drain_seconds
-        self._app.state.gateway.draining = True
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second: time to go?"""
-        if self._drained_at is not None and (over := time.monotonic() - self._drained_at) >= 0:
-            gateway = self._app.state.gateway
-            gateway.move_sessions()
-            if not gateway.sessions.inside or over >= self._shutdown_seconds:
-                self.should_exit = True
+        if self._drained_at is not None:
+            gateway = self._app.state.gateway  # there since the start-up, which ticks follow
+            gateway.draining = True
+            if (over := time.monotonic() - self._drained_at) >= 0:
+                gateway.move_sessions()
+                self.should_exit |= not gateway.sessions.inside or over >= self._shutdown_seconds
         return await super().on_tick(counter)
 
 

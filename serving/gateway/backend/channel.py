@@ -10,19 +10,25 @@ _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
-            # A melody depends on its request alone (the seed is in it), so asking again is safe. Retries end with
-            # the call's own deadline.
-            "name": [{"service": "tensorflow.serving.PredictionService"}],
+            # A melody depends on its request alone (the seed is in it), so asking again is safe. Once is enough: with
+            # another replica the second attempt is likely to succeed, and with none it would only add to the load.
+            # A server that stops answers UNAVAILABLE or CANCELLED (our own cancelling is never retried).
+            # RESOURCE_EXHAUSTED always means too much load, so it is not retried.
+            "name": [
+                {"service": "tensorflow.serving.PredictionService"},
+                {"service": "tensorflow.serving.ModelService"},
+            ],
             "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "maxAttempts": 2,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "0.1s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],
-    # Where more than half of the calls fail there is no retrying: it would only add to the load.
+    # Each failure above takes a token and each success gives back half a one. There is no retrying while less than
+    # half of the tokens are left, so not where more than a third of the attempts fail.
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.5},
 }
 

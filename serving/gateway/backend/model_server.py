@@ -1,9 +1,8 @@
 """The model server, over one gRPC channel."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -22,6 +21,7 @@ from serving.gateway.api.messages import ModelVersion
 from serving.gateway.backend import tensors
 from serving.gateway.backend.ask import Ask, Reply
 from serving.gateway.backend.channel import open_channel
+from serving.gateway.backend.hedge import first_success
 from serving.gateway.errors import (
     GatewayError,
     LabelMissing,
@@ -130,23 +130,16 @@ class ModelServer:
         return response.model_spec.version.value
 
     async def _predict(self, request: PredictRequest) -> PredictResponse:
-        """One answer in time; where hedging is on, the first of two, the second asked for after a while."""
+        """One answer in time; where hedging is on, a second one is asked for after a while, and the first is taken."""
         deadline = time.monotonic() + self._settings.predict_seconds
-        calls: set[asyncio.Future[PredictResponse]] = set()
-        try:
-            while True:
-                left = deadline - time.monotonic()
-                call = self._prediction.Predict(request, timeout=left, metadata=_metadata())
-                if self._settings.hedge_seconds is None:
-                    return await call
-                calls.add(asyncio.ensure_future(call))
-                patience = self._settings.hedge_seconds if len(calls) == 1 else None
-                done, _ = await asyncio.wait(calls, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if done:
-                    return done.pop().result()
-        finally:
-            for call in calls:
-                call.cancel()
+
+        def ask() -> Awaitable[PredictResponse]:
+            left = deadline - time.monotonic()
+            return self._prediction.Predict(request, timeout=left, metadata=_metadata())
+
+        if self._settings.hedge_seconds is None:
+            return await ask()
+        return await first_success(ask, self._settings.hedge_seconds)
 
     @contextmanager
     def _watching(
@@ -195,7 +188,8 @@ def _error(error: grpc.aio.AioRpcError, model: str, version: int | None, label: 
         case grpc.StatusCode.INVALID_ARGUMENT:
             first_line = (error.details() or "").partition("\n")[0][:MAX_SENTENCE]
             return RequestRefused(f"The model refused this request: {first_line}")
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # Of these, CANCELLED comes from a server that stops: our own cancelling is an asyncio.CancelledError.
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.CANCELLED:
             return ModelServerUnavailable("The model server is not there or has no room now; try again soon.")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return ModelServerTooSlow("The model server did not answer in time.")

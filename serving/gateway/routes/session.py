@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
@@ -99,6 +100,7 @@ class _Player:
         self._id = ""
         self._label: str | None = None
         self._announced = 0  # the newest version that the client knows of
+        self._card: dict[str, Any] | None = None  # that the client has
         self._recording: Recording | None = None
 
     async def play(self) -> None:
@@ -139,13 +141,13 @@ class _Player:
                 self._session.expect(State.READY, frame.type)
                 await self._check_version(self._session.model, frame.version)
                 self._session.adopt(frame.version)
-                yield await self._ready()
+                yield self._ready()
             case Call():
                 version = self._session.version
                 answer = await self._answer(frame)
                 yield answer
-                if self._session.version != version:
-                    yield await self._ready()
+                if self._session.version != version or self._known_card() is not self._card:
+                    yield self._ready()
                 if release := await self._news():
                     yield release
 
@@ -164,24 +166,27 @@ class _Player:
         self._session.start(start, model, version)
         if self._gateway.collection is not None:
             self._recording = Recording(start.qpm, start.beats_per_bar)
-        return await self._ready()
+        return self._ready()
 
     async def _check_version(self, model: str, version: int) -> None:
         """Raise ModelNotFound unless a version can answer."""
         if version not in await self._gateway.model_server.available(model):
             raise ModelNotFound(f"Version {version} of the model {model!r} is not served.", field="version")
 
-    async def _ready(self) -> Ready:
+    def _ready(self) -> Ready:
         session = self._session
         self._announced = max(self._announced, session.version)
-        card = await self._gateway.cards.card(session.model, session.version)
+        self._card = self._known_card()
         return Ready(
             session=self._id,
             model=session.model,
             version=session.version,
-            card=card,
+            card=self._card,
             collects=self._recording is not None,
         )
+
+    def _known_card(self) -> dict[str, Any] | None:
+        return self._gateway.cards.known(self._session.model, self._session.version)
 
     async def _answer(self, call: Call) -> Answer:
         called_at = time.monotonic()
@@ -228,7 +233,7 @@ class _Player:
         if newest is None or newest <= self._announced:
             return None
         self._announced = newest
-        return Release(version=newest, card=await self._gateway.cards.card(self._session.model, newest))
+        return Release(version=newest, card=self._gateway.cards.known(self._session.model, newest))
 
     async def _receive(self) -> ClientFrame:
         """The next frame. Raises _Moving, TimeoutError, GatewayError, ValidationError or disconnects."""

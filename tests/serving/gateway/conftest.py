@@ -69,7 +69,7 @@ def model(_model_server: StandIn) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+def gateway_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """One event loop for all gateways of the test run: gRPC's asyncio side wants no second one."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -105,8 +105,8 @@ def _run(loop: asyncio.AbstractEventLoop, settings: Settings) -> tuple[Running, 
 
 
 @pytest.fixture(scope="session")
-def _shared_gateway(_loop: asyncio.AbstractEventLoop, _model_server: StandIn) -> Iterator[Running]:
-    running, stop = _run(_loop, Settings(model_server=_model_server.address, port=0))
+def _shared_gateway(gateway_loop: asyncio.AbstractEventLoop, _model_server: StandIn) -> Iterator[Running]:
+    running, stop = _run(gateway_loop, Settings(model_server=_model_server.address, port=0))
     yield running
     stop()
 
@@ -118,12 +118,14 @@ def gateway(_shared_gateway: Running, model: StandIn) -> Running:
 
 
 @pytest.fixture
-def start_gateway(_loop: asyncio.AbstractEventLoop, model: StandIn) -> Iterator[Callable[..., Running]]:
+def start_gateway(
+    gateway_loop: asyncio.AbstractEventLoop, model: StandIn
+) -> Iterator[Callable[..., Running]]:
     """Start gateways with settings of one's own."""
     stops: list[Callable[[], None]] = []
 
     def start(**settings: Any) -> Running:
-        running, stop = _run(_loop, Settings(**{"model_server": model.address, "port": 0, **settings}))
+        running, stop = _run(gateway_loop, Settings(**{"model_server": model.address, "port": 0, **settings}))
         stops.append(stop)
         return running
 

@@ -50,18 +50,24 @@ class StandIn(
     labels: dict[str, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     failure: tuple[grpc.StatusCode, str] | None = None
+    refusals: dict[int, tuple[grpc.StatusCode, str]] = field(
+        default_factory=dict
+    )  # by the request's number, from 1
     spoil: Callable[[Any], None] = lambda response: None
     may_answer: threading.Event = field(default_factory=threading.Event)
     was_asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    has_refused: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def reset(self) -> None:
         self.states = {"kakeai": {1: "END", 3: "AVAILABLE", 2: "AVAILABLE", 4: "LOADING"}}
         self.labels = {}
         self.asked.clear()
         self.failure = None
+        self.refusals = {}
         self.spoil = lambda response: None
         self.may_answer.set()
         self.was_asked = threading.Semaphore(0)
+        self.has_refused = threading.Semaphore(0)
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         name = request.model_spec.name
@@ -70,7 +76,11 @@ class StandIn(
         wanted = spec.version.value if spec.HasField("version") else None
         metadata = {entry.key: entry.value for entry in context.invocation_metadata()}
         self.asked.append(Asked(name, wanted, spec.version_label, spec.signature_name, inputs, metadata))
+        refusal = self.refusals.get(len(self.asked))
         self.was_asked.release()
+        if refusal:
+            context.add_callback(self.has_refused.release)
+            context.abort(*refusal)
         self.may_answer.wait(WAIT_SECONDS)
         if self.failure:
             context.abort(*self.failure)

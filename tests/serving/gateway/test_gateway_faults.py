@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import grpc
 import httpx
 import pytest
 from websockets.sync.client import connect
@@ -116,6 +117,26 @@ def test_hedging_asks_a_second_time_and_takes_the_first_answer(start_gateway, mo
         assert answer.result().status_code == 200
     first, second = model.asked[-2:]
     assert first.inputs["seed"] == second.inputs["seed"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(None, 200), ((grpc.StatusCode.INTERNAL, "It failed as well"), 502)]
+)
+def test_a_hedged_call_that_fails_leaves_the_other_one_alone(start_gateway, model, failure, status):
+    model.may_answer.clear()
+    model.refusals = {2: (grpc.StatusCode.RESOURCE_EXHAUSTED, "No room")}
+    gateway = start_gateway(hedge_seconds=0.01)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_generate, gateway)
+        assert model.has_refused.acquire(timeout=20)
+        assert (
+            gateway.client.get("/v1/models").status_code == 200
+        )  # on the same connection, after the refusal
+        assert not answer.done()
+        model.failure = failure
+        model.may_answer.set()
+        assert answer.result().status_code == status
+    assert len(model.asked) == 2
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from serving.gateway.backend.tensors import tensor
     [
         (grpc.StatusCode.INVALID_ARGUMENT, "no such pitch\nat node_42 in graph.py", 422, "no such pitch"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "queue full", 503, "no room"),
+        (grpc.StatusCode.CANCELLED, "Cancelling all calls", 503, "try again soon"),
         (grpc.StatusCode.FAILED_PRECONDITION, "Serving signature key not found", 502, "failed"),
         (grpc.StatusCode.INTERNAL, "Traceback: secrets.py", 502, "failed"),
     ],
@@ -26,6 +27,36 @@ def test_what_the_model_server_says_becomes_a_problem(gateway, model, code, word
     assert response.status_code == status
     assert detail in response.json()["detail"]
     assert not re.search(r"Traceback|graph\.py|node_42", response.text)
+
+
+@pytest.fixture
+def fresh(start_gateway, model):
+    """A gateway before a model server of its own, of whose failures gRPC has counted none yet."""
+    server, address = model.serve()
+    yield start_gateway(model_server=address)
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+def test_a_model_server_that_stops_is_asked_once_more(fresh, model, code):
+    model.refusals = {1: (code, "The model server is stopping")}
+    assert generate(fresh).status_code == 200
+    assert len(model.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "attempts"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, 2),
+        (grpc.StatusCode.CANCELLED, 2),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 1),
+        (grpc.StatusCode.INTERNAL, 1),
+    ],
+)
+def test_a_model_server_without_room_is_not_asked_again_and_again(fresh, model, code, attempts):
+    model.failure = (code, "The batch scheduling queue is full")
+    assert generate(fresh).status_code in {502, 503}
+    assert len(model.asked) == attempts
 
 
 def _wrong_length(response):

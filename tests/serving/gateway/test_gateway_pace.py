@@ -1,5 +1,6 @@
 """How many answers may be under way, by how quickly they come."""
 
+import grpc
 import pytest
 
 from serving.gateway.load.pace import Pace
@@ -40,6 +41,15 @@ def test_one_late_answer_among_many_changes_nothing():
         assert _played(pace, 5.0, 1) == _played(pace, 0.05, 31) == MOST
 
 
+def test_refusals_count_as_too_much():
+    pace = Pace(MOST, late_seconds=0.1)
+    _played(pace, 0.05, 28)
+    for _ in range(4):
+        pace.refused(MOST)
+    assert pace.places == MOST / 2
+    assert _played(pace, 0.09, 32) == MOST / 2 + 1
+
+
 @pytest.mark.parametrize(("most", "least"), [(64, 8), (3, 3)])
 def test_some_places_there_always_are(most, least):
     pace = Pace(most, late_seconds=0.1)
@@ -59,6 +69,17 @@ def test_a_model_server_in_distress_gets_fewer_requests_and_the_figures_say_so(s
     for _ in range(32):
         assert gateway.client.post("/v1/generate", json={"notes": []}).status_code == 200
     assert _figure(gateway, places) == 8
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE], ids=lambda code: code.name
+)
+def test_a_model_server_that_has_no_room_gets_fewer_requests(start_gateway, model, code):
+    gateway = start_gateway()
+    model.failure = (code, "No room")
+    for _ in range(3 * 32):
+        assert gateway.client.post("/v1/generate", json={"notes": []}).status_code == 503
+    assert _figure(gateway, "kakeai_answer_places") == 8
 
 
 def _figure(gateway, name):

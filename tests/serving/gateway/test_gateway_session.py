@@ -234,7 +234,9 @@ def test_a_card_comes_with_the_session(start_gateway, tmp_path):
     folder = tmp_path / "kakeai" / "3" / "assets.extra"
     folder.mkdir(parents=True)
     (folder / "kakeai.json").write_text(json.dumps(card), "utf-8")
-    with playing(start_gateway(store=str(tmp_path))) as player:
+    gateway = start_gateway(store=str(tmp_path))
+    assert gateway.client.get("/v1/models").json()["models"][0]["card"] == card  # it has been read
+    with playing(gateway) as player:
         assert player.start()["card"] == card
 
 

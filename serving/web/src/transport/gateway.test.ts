@@ -190,6 +190,27 @@ test("nothing is tried after closing", async () => {
   vi.useRealTimers();
 });
 
+test("pages that lose one gateway come back at random times, later after each try, and within a bound", async () => {
+  onFrame = (type, client) => type === "start" && client.terminate();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const shares = [0, 0.25, 0.5, 0.75, 0.999, 0.1];
+  const random = vi.spyOn(Math, "random");
+  const waits: unknown[] = [];
+  for (const share of shares) {
+    random.mockReturnValue(share);
+    const away = new Promise<void>((resolve) => (onState = (state) => state === "away" && resolve()));
+    if (waits.length === 0) link.open();
+    else vi.advanceTimersToNextTimer();
+    await away;
+    await Promise.resolve(); // past the callback that tells of it, after which the next try is set
+    waits.push(timers.mock.lastCall?.[1]);
+  }
+  expect(waits).toEqual([0, 0.25 * 2000, 0.5 * 4000, 0.75 * 8000, 0.999 * 8000, 0.1 * 8000]);
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
 test("a gateway that asks for a token is not tried again until there is another one", async () => {
   onFrame = (type, client) => type === "start" && say(client, READY);
   known = "right";

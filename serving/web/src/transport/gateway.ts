@@ -30,8 +30,12 @@ export interface LinkUser {
   onProblem(problem: Problem): void;
 }
 
-/** Milliseconds before each new try: at once felt as at once, and no storm when many pages lose one gateway. */
-const RETRY_AFTER_MS = [250, 500, 1000, 2000, 4000] as const;
+/**
+ * Milliseconds before each new try, at most. The wait itself is random ("full jitter"), so that the pages of a gateway
+ * that goes come to the next one spread over a second. That is well before the next turn: a bar at 120 quarter notes a
+ * minute takes two seconds.
+ */
+const RETRY_WITHIN_MS = [1000, 2000, 4000, 8000] as const;
 
 export class GatewayLink {
   readonly #gateway: GatewayAddress;
@@ -140,9 +144,9 @@ export class GatewayLink {
   #fell(): void {
     this.#drop();
     this.#user.onState("away");
-    const delay = RETRY_AFTER_MS[Math.min(this.#tries, RETRY_AFTER_MS.length - 1)];
+    const bound = RETRY_WITHIN_MS[Math.min(this.#tries, RETRY_WITHIN_MS.length - 1)] as number;
     this.#tries += 1;
-    this.#retry = setTimeout(() => this.#connect(), delay);
+    this.#retry = setTimeout(() => this.#connect(), Math.random() * bound);
   }
 
   /** Why a WebSocket never opened: where only another token would help, try no more. */
