@@ -70,8 +70,9 @@ def house() -> str:
     floors = (
         ("cli", "the kakeai command", "serving.gateway", "HTTP and WebSocket in, gRPC out"),
         ("pipelines", "the DAG, and ways to run it", "serving.model_server", "any SavedModel, no music"),
-        ("components", "one file a stage", "serving.web", "the session page"),
-        ("kakeai.model", "TensorFlow, Keras, Magenta", "kakeai.report", "the report as a page"),
+        ("components", "a Kubeflow component a stage", "serving.web", "the session page"),
+        ("kakeai.stages", "the stages as functions", "kakeai.judging, .corpus, …", "what the stages use"),
+        ("kakeai.model", "TensorFlow, Keras, Magenta", "kakeai.protos", "generated messages"),
         ("kakeai.music", "NumPy alone", "kakeai.storage, .store", "folders and buckets"),
     )
     parts = []
@@ -80,17 +81,17 @@ def house() -> str:
         parts += [_wide(16, y, name, tells), _wide(420, y, beside, beside_tells)]
         if row:
             parts.append(_arrow(176, y - 22, 176, y))
-    # To the right: cli starts both servers, components try a model, the gateway stands on music alone.
+    # To the right: cli starts both servers, the stages start the model server, the gateway uses music alone.
     parts += [
         _arrow(336, 34, 420, 34),
         _arrow(336, 50, 420, 104),
-        _arrow(336, 176, 420, 122),
-        '<path class="arrow" d="M740 42h24v260H378v36H336"/><path class="head" d="M336 338l9-4v8z"/>',
+        _arrow(336, 250, 420, 128),
+        '<path class="arrow" d="M740 42h24v334H378v36H336"/><path class="head" d="M336 412l9-4v8z"/>',
     ]
     return sheet(
         784,
-        392,
-        "Five floors: cli, pipelines, components, kakeai.model, kakeai.music; each may use those below",
+        466,
+        "Six floors: cli, pipelines, components, kakeai.stages, kakeai.model, kakeai.music; each may use those below",
         parts,
     )
 
