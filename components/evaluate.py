@@ -104,6 +104,13 @@ def evaluate(
         KakeaiError: A bad dataset, no such checkpoint, a champion that is not there or does not work, or an output
             that may not be replaced.
     """
+    inputs = [
+        ("the dataset", dataset),
+        ("--run-dir", run_dir),
+        ("the store's model", location(store) / model if store else None),
+        ("the manifest", surveyed),
+    ]
+    check_output(output, FILES, inputs)
     from components.corpus.surveyed import read_survey
     from components.judging.champion_scores import fetched, known_files, log_likelihoods
     from components.judging.decision import finite
@@ -120,13 +127,6 @@ def evaluate(
 
     if num_samples < 1:
         raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
-    inputs = [
-        ("the dataset", dataset),
-        ("--run-dir", run_dir),
-        ("the store's model", location(store) / model if store else None),
-        ("the manifest", surveyed),
-    ]
-    check_output(output, FILES, inputs)
     info = read_dataset_info(dataset)
     training, held_out = (Side.of(*read_dataset(dataset / side)) for side in (TRAINING, EVAL))
     if not training.melodies:

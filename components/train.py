@@ -107,6 +107,7 @@ def train(
         KakeaiError: A bad configuration, hyperparameter or dataset, or a `run_dir` that has another training or
             anything else in it, that is an input or lies in one, or that cannot be written.
     """
+    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
     from kakeai.model import learning_curve
     from kakeai.model import run as training_run
     from kakeai.model.batches import eval_batches, training_batches, widths
@@ -123,7 +124,6 @@ def train(
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
     check_precision(mixed_precision)
-    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
     training_run.check(run_dir)
     workers = Workers.met()
     info = read_dataset_info(dataset)

@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pytest
 
-from components.evaluate import evaluate
+from components.evaluate import FILES, evaluate
 from components.train import train
 from kakeai.errors import KakeaiError
 from kakeai.model import run as training_run
 from kakeai.model.dataset import EVAL, TRAINING, DatasetInfo, write_dataset, write_dataset_info
 from kakeai.model.figures import Figures
+from kakeai.outputs import check_output
 
 HPARAMS = "batch_size=16,rnn_layer_sizes=[24,16],learning_rate=0.01"
 INFO = DatasetInfo("lookback_rnn", 0.1, "by hash", "c0ffee", 46, 2, 46, 40, 6, {"too_short": 3}, {})
@@ -76,6 +77,7 @@ def test_figures_are_those_that_training_saw(dataset, run_dir, tmp_path, step):
 
 def test_metrics_are_complete_finite_and_written(evaluation):
     metrics, output, _ = evaluation
+    check_output(output, FILES, [])  # another evaluation may replace it
     assert json.loads((output / "metrics.json").read_text()) == metrics
     assert metrics["config"] == "lookback_rnn"
     assert "rnn_layer_sizes=[24,16]" in metrics["hparams"]

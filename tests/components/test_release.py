@@ -33,7 +33,8 @@ def run_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundled(run_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundled") / "bundle"
-    bundle(run_dir, folder, "my_model")
+    bundle(run_dir, folder, "an_earlier_name")
+    bundle(run_dir, folder, "my_model")  # replaces it
     return folder
 
 
