@@ -46,11 +46,11 @@ def bundle(
     Raises:
         KakeaiError: There is no such checkpoint, or the output may not be replaced.
     """
+    check_output(output, FILES, [("--run-dir", run_dir)])
     from kakeai.model.magenta.bundle import write_bundle
     from kakeai.model.saved_model import export
     from kakeai.model.training import run as training_run
 
-    check_output(output, FILES, [("--run-dir", run_dir)])
     run = training_run.read(run_dir)
     model, step = training_run.load_model(run_dir, step)
     with replaced_folder(output, FILES) as folder:

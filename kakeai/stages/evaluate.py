@@ -109,10 +109,6 @@ def evaluate(
         KakeaiError: A bad dataset, no such checkpoint, a champion that is not there or does not work, or an output
             that may not be replaced.
     """
-    from kakeai.model.training import run as training_run
-
-    if num_samples < 1:
-        raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
     inputs = [
         ("the dataset", dataset),
         ("--run-dir", run_dir),
@@ -120,6 +116,10 @@ def evaluate(
         ("the manifest", surveyed),
     ]
     check_output(output, FILES, inputs)
+    from kakeai.model.training import run as training_run
+
+    if num_samples < 1:
+        raise KakeaiError(f"--num-samples must be 1 or more, not {num_samples}")
     info = read_dataset_info(dataset)
     training, held_out = (Side.of(*read_dataset(dataset / side)) for side in (TRAINING, EVAL))
     if not training.melodies:

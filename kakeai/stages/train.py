@@ -109,6 +109,7 @@ def train(
         KakeaiError: A bad configuration, hyperparameter or dataset, or a `run_dir` that has another training or
             anything else in it, that is an input or lies in one, or that cannot be written.
     """
+    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
     from kakeai.model.measuring.figures import Figures, figures
     from kakeai.model.network.precision import check_precision
     from kakeai.model.training import run as training_run
@@ -120,7 +121,6 @@ def train(
     if num_training_steps < 1:
         raise KakeaiError(f"--num-training-steps must be 1 or more, not {num_training_steps}")
     check_precision(mixed_precision)
-    check_outside(run_dir, "--run-dir", [("the dataset", dataset), ("--warm-start", warm_start)])
     training_run.check(run_dir)
     workers = Workers.met()
     info = read_dataset_info(dataset)

@@ -1,6 +1,8 @@
 """`kakeai generate` beside Magenta's own melody_rnn_generate, on the same bundles."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from magenta.models.shared import sequence_generator_bundle
 from note_seq import midi_io
 from note_seq.protobuf import generator_pb2
 
+from cli import generate as commands
 from cli.generate import generate, parse_primer, read_primer_midi
 from kakeai.errors import KakeaiError
 from kakeai.model.configs import config_named
@@ -239,6 +242,19 @@ def test_a_training_that_magenta_did_plays_without_being_packed(tmp_path):
     np.testing.assert_array_equal(model.to_logits.get_weights()[0], weights)
     with pytest.raises(KakeaiError, match="holds no training"):
         read_magenta_run(tmp_path, "", "")
+
+
+def test_two_runs_in_the_same_second_keep_both_their_files(small_bundle, tmp_path, monkeypatch):
+    second = datetime(2026, 12, 1, 12, 0, 0, tzinfo=UTC)
+    monkeypatch.setattr(commands, "datetime", SimpleNamespace(now=lambda: second))
+    for seed in (1, 2):
+        generate(small_bundle, output_dir=tmp_path, num_outputs=2, num_steps=32, seed=seed)
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    stamp = "2026-12-01_120000"
+    assert names == [f"{stamp}_1.mid", f"{stamp}_1_2.mid", f"{stamp}_2.mid", f"{stamp}_2_2.mid"]
+    # A melody's own seed counts on from the run's, so the first run's second is the second run's first.
+    assert (tmp_path / f"{stamp}_2.mid").read_bytes() == (tmp_path / f"{stamp}_1_2.mid").read_bytes()
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
 
 
 def test_a_melody_follows_from_its_seed(small_bundle, tmp_path):

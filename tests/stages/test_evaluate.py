@@ -11,7 +11,8 @@ from kakeai.errors import KakeaiError
 from kakeai.model.data.dataset import EVAL, TRAINING, DatasetInfo, write_dataset, write_dataset_info
 from kakeai.model.measuring.figures import Figures
 from kakeai.model.training import run as training_run
-from kakeai.stages.evaluate import evaluate
+from kakeai.outputs import check_output
+from kakeai.stages.evaluate import FILES, evaluate
 from kakeai.stages.train import train
 
 HPARAMS = "batch_size=16,rnn_layer_sizes=[24,16],learning_rate=0.01"
@@ -76,6 +77,7 @@ def test_figures_are_those_that_training_saw(dataset, run_dir, tmp_path, step):
 
 def test_metrics_are_complete_finite_and_written(evaluation):
     metrics, output, _ = evaluation
+    check_output(output, FILES, [])  # another evaluation may replace it
     assert json.loads((output / "metrics.json").read_text()) == metrics
     assert metrics["config"] == "lookback_rnn"
     assert "rnn_layer_sizes=[24,16]" in metrics["hparams"]

@@ -20,20 +20,22 @@ from kakeai.stages.train import train
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
+    folder = tmp_path_factory.mktemp("dataset")
     tune = np.array([60, -2, 62, -2, 64, -2, 65, -2] * 4, np.int8)
     for side in ("training", "eval"):
         write_dataset(folder / f"{side}.tfrecord", [(tune, "a.mid")])
     write_dataset_info(folder, DatasetInfo("basic_rnn", 0.5, "by hand", "f" * 64, 2, 0, 2, 1, 1, {}, {}))
     hparams = "batch_size=2,rnn_layer_sizes=[8]"
-    train(folder, folder / "run", "basic_rnn", hparams, num_training_steps=60)
-    return folder / "run"
+    run_dir = tmp_path_factory.mktemp("training") / "run"
+    train(folder, run_dir, "basic_rnn", hparams, num_training_steps=60)
+    return run_dir
 
 
 @pytest.fixture(scope="module")
 def bundled(run_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundled") / "bundle"
-    bundle(run_dir, folder, "my_model")
+    bundle(run_dir, folder, "an_earlier_name")
+    bundle(run_dir, folder, "my_model")  # replaces it
     return folder
 
 
