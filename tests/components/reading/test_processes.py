@@ -102,7 +102,7 @@ def test_what_keeps_the_machine_from_reading_is_said_and_rejects_no_file():
         for process in readers():
             _, most = resource.prlimit(process, resource.RLIMIT_NOFILE)
             resource.prlimit(process, resource.RLIMIT_NOFILE, (0, most))
-        with pytest.raises(KakeaiError, match="files cannot be read on this machine: .*Too many open files"):
+        with pytest.raises(KakeaiError, match=r"files cannot be read on this machine: .*Too many open files"):
             list(processes.read([([FILES[1], score], 1)], "c"))
     assert readers() == []
 
