@@ -1,11 +1,13 @@
 """Processes that read files: in order, bounded, and expendable."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
 import pytest
 
+from kakeai.errors import KakeaiError
 from kakeai.music.midi import Track, write_midi
 from kakeai.music.score import make_notes
 from kakeai.reading.formats import FileToRead, read_files
@@ -90,6 +92,19 @@ def test_a_file_that_takes_too_long_or_too_much_is_rejected_alone():
         ((readings, _),) = processes.read([([FILES[0], big, FILES[1]], None)], "c")
     assert [readings[0], readings[2]] == EXPECTED[:2]
     assert readings[1].complaints == ["reading it failed: it takes more than 100 MiB of memory"]
+
+
+def test_what_keeps_the_machine_from_reading_is_said_and_rejects_no_file():
+    """Here a reader that may open no file, so that it cannot import note-seq."""
+    score = FileToRead("score.xml", b"<score-partwise/>")
+    with ReadingProcesses(1) as processes:
+        assert list(processes.read([([FILES[0]], 0)], "c")) == [([EXPECTED[0]], 0)]
+        for process in readers():
+            _, most = resource.prlimit(process, resource.RLIMIT_NOFILE)
+            resource.prlimit(process, resource.RLIMIT_NOFILE, (0, most))
+        with pytest.raises(KakeaiError, match=r"files cannot be read on this machine: .*Too many open files"):
+            list(processes.read([([FILES[1], score], 1)], "c"))
+    assert readers() == []
 
 
 def test_an_error_in_the_caller_ends_the_processes():
