@@ -175,7 +175,8 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
         errors="replace",  # TensorFlow may log any bytes
         start_new_session=True,
     )
-    threading.Thread(target=_show, args=(process,), daemon=True).start()
+    shown = threading.Thread(target=_show, args=(process,), daemon=True)
+    shown.start()
     try:
         yield process
     finally:
@@ -185,15 +186,18 @@ def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Itera
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        shown.join(STOP_SECONDS)  # so that its last words are on the screen before ours
 
 
 def _show(process: subprocess.Popen[str]) -> None:
     """Show what a process logs. It is read to its end whatever happens: a full pipe would stop the process."""
-    for line in process.stderr or ():
-        # Rich raises SystemExit where the screen is a pipe that nobody reads any more.
-        with suppress(Exception, SystemExit):
-            if not is_note(line.encode()):
-                console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
+    assert process.stderr is not None
+    with process.stderr as lines:
+        for line in lines:
+            # Rich raises SystemExit where the screen is a pipe that nobody reads any more.
+            with suppress(Exception, SystemExit):
+                if not is_note(line.encode()):
+                    console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
 
 
 def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[str]]) -> None:

@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--grpc_channel_arguments",
         type=_channel_arguments,
-        default=(),
+        default={},
         metavar="KEY=VALUE,…",
         help="settings of the gRPC server, such as grpc.max_connection_age_ms=20000: clients connect anew after "
         "20 seconds, and so reach servers that came later (none)",
@@ -149,9 +149,9 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+def _channel_arguments(text: str) -> dict[str, int | str]:
     # As TF Serving's server.cc reads them: a value that is an int32 is passed as a number, any other as a string.
-    return tuple(_channel_argument(each) for each in text.split(",") if each)
+    return dict(_channel_argument(each) for each in text.split(",") if each)
 
 
 def _channel_argument(text: str) -> tuple[str, int | str]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,11 @@ from serving.model_server.services import ModelService, PredictionService
 from serving.model_server.watcher import StoreWatcher
 
 MAX_MESSAGE_BYTES = 256 * 2**20  # gRPC's own limit of 4 MiB is less than a batch of pictures
+CHANNEL_ARGUMENTS = {
+    "grpc.so_reuseport": 0,  # a second server on the port is an error, not a partner
+    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+}
 
 # Predict requests that run or wait. tensorflow_model_server has four a processor, which leaves a batch of 64
 # unfilled; a thread that waits costs little here.
@@ -58,7 +63,7 @@ class ModelServer:
         batching: BatchingParameters | None = None,
         max_predicts: int = PREDICT_THREADS,
         max_runs: int = RUNS_PER_PROCESSOR * PROCESSORS,
-        channel_arguments: Sequence[tuple[str, int | str]] = (),
+        channel_arguments: Mapping[str, int | str] | None = None,
     ) -> None:
         """Begin with nothing loaded.
 
@@ -70,7 +75,7 @@ class ModelServer:
             batching: How requests share runs; None: each runs by itself.
             max_predicts: Predict requests that run or wait at once; one beyond is told RESOURCE_EXHAUSTED.
             max_runs: Requests that run at once if they are not batched.
-            channel_arguments: Keys and values of gRPC server settings; they override the server's own.
+            channel_arguments: Settings of the gRPC server by key; they override `CHANNEL_ARGUMENTS`.
 
         Raises:
             KakeaiError: Two models have one name.
@@ -90,7 +95,7 @@ class ModelServer:
             self._metrics,
         )
         self._max_predicts = max_predicts
-        self._channel_arguments = channel_arguments
+        self._channel_arguments = dict(channel_arguments or {})
         self._threads = ThreadPoolExecutor(max_predicts + OTHER_THREADS, thread_name_prefix="request")
         self._server: grpc.Server | None = None
         self._follower: ConfigFollower | None = None
@@ -106,12 +111,7 @@ class ModelServer:
         server = grpc.server(
             self._threads,
             maximum_concurrent_rpcs=MAX_CALLS + self._max_predicts,
-            options=[
-                ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a partner
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-                *self._channel_arguments,  # of two with one key gRPC takes the last
-            ],
+            options=list((CHANNEL_ARGUMENTS | self._channel_arguments).items()),
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(self._catalogue, self._max_predicts, self._metrics), server

@@ -1,5 +1,6 @@
 """A model's folder in a model store: its numbered versions, on this machine or in a bucket."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from kakeai.errors import KakeaiError
 Folder = Path | CloudPath
 
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
+PATTERN = re.compile(
+    r"[\\*?[]"
+)  # TensorFlow looks for a checkpoint by file patterns, in which these have a meaning
 HIGHEST_VERSION = 2**63 - 1  # a version is an int64 in model.proto
 
 
@@ -48,12 +52,20 @@ def contents(folder: Folder) -> frozenset[tuple[str, int, float]]:
 
 @contextmanager
 def on_this_machine(folder: Folder) -> Iterator[Path]:
-    """The folder itself, or for one in a bucket a whole copy that is gone again afterwards."""
-    if isinstance(folder, Path):
+    """The folder itself; a copy of one in a bucket, or a link to one whose path TensorFlow takes for a pattern.
+
+    Copy and link are removed afterwards.
+    """
+    if isinstance(folder, Path) and not PATTERN.search(str(folder)):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="model-version-") as copy:
-        yield folder.download_to(copy)
+    with tempfile.TemporaryDirectory(prefix="model-version-") as aside:
+        if isinstance(folder, Path):
+            link = Path(aside, folder.name)
+            link.symlink_to(folder.absolute(), target_is_directory=True)
+            yield link
+        else:
+            yield folder.download_to(aside)
 
 
 def _is_version(name: str) -> bool:

@@ -301,6 +301,16 @@ def test_state_is_a_versions_own(serve, release, base, eventually):
     assert [count(1), count(2)] == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["back\\slash", "[a-z]", "what?*", 'it\'s {a} "store"', "掛け合い"])
+def test_a_store_is_served_whatever_its_path(serve, release, tmp_path, name):
+    base = tmp_path / name / "tiny"
+    base.mkdir(parents=True)
+    release(base, 1)
+    client = serve(ServedModel("tiny", base))
+    client.server.wait_until_available("tiny", timeout_seconds=60)
+    assert served_number(client) == 1
+
+
 def test_the_newest_going_brings_back_the_one_before(serve, release, base, eventually):
     for number in (1, 2):
         release(base, number)
