@@ -35,7 +35,7 @@ from serving.gateway.telemetry.request_id import request_id
 T = TypeVar("T")
 
 MOVE_SECONDS = (
-    1.0  # over which sessions leave a gateway that stops, so that the next one need not start all at once
+    1.0  # over which sessions leave a gateway that stops: the next one starts them one after another
 )
 
 
