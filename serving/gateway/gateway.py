@@ -34,9 +34,7 @@ from serving.gateway.telemetry.request_id import request_id
 
 T = TypeVar("T")
 
-MOVE_SECONDS = (
-    1.0  # over which sessions leave a gateway that stops: the next one starts them one after another
-)
+MOVE_SECONDS = 1.0  # over which sessions leave a gateway that stops, so that they do not come at once
 
 
 class Gateway:
