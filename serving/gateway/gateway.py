@@ -38,9 +38,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-MOVE_SECONDS = (
-    1.0  # over which sessions leave a gateway that stops, so that the next one need not start all at once
-)
+MOVE_SECONDS = 1.0  # over which sessions leave a gateway that stops, so that they do not come at once
 
 
 class Gateway:

@@ -94,7 +94,7 @@ client_frame: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Disc
 
 
 class Ready(Message):
-    """The session's model and version, once the client has started and whenever it changes."""
+    """The session's model and version, once the client has started and whenever version or card change."""
 
     type: Literal["ready"] = "ready"
     session: str

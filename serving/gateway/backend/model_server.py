@@ -130,7 +130,7 @@ class ModelServer:
         return response.model_spec.version.value
 
     async def _predict(self, request: PredictRequest) -> PredictResponse:
-        """One answer in time; where hedging is on, a second one is asked for after a while, and the first is taken."""
+        """One answer in time; where hedging is on, the first that comes of two, the second asked for after a while."""
         deadline = time.monotonic() + self._settings.predict_seconds
 
         def ask() -> Awaitable[PredictResponse]:
@@ -188,8 +188,8 @@ def _error(error: grpc.aio.AioRpcError, model: str, version: int | None, label: 
         case grpc.StatusCode.INVALID_ARGUMENT:
             first_line = (error.details() or "").partition("\n")[0][:MAX_SENTENCE]
             return RequestRefused(f"The model refused this request: {first_line}")
-        # Of these, CANCELLED comes from a server that stops: our own cancelling is an asyncio.CancelledError.
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.CANCELLED:
+            # CANCELLED comes from a server that stops: our own cancelling is an asyncio.CancelledError.
             return ModelServerUnavailable("The model server is not there or has no room now; try again soon.")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return ModelServerTooSlow("The model server did not answer in time.")

@@ -113,6 +113,7 @@ class _Player:
             try:
                 frame = await self._receive()
                 await asyncio.sleep(0)
+                self._websocket.state.frame = frame.type  # for the traces
                 async for answer in self._answers(frame):
                     await self._send(answer)
             except (KakeaiError, ValidationError) as error:
@@ -157,6 +158,7 @@ class _Player:
             self._gateway.check_notes(len(turn.notes), f"history[{number}].notes")
         model = start.model or self._gateway.settings.model
         self._id = start.session or secrets.token_urlsafe(16)
+        self._websocket.state.session = self._id
         self._label = self._gateway.label(model, self._id)
         version = await self._gateway.version(model, self._label)
         if start.version is not None and start.version != version:

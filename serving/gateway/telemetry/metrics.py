@@ -16,7 +16,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 # Up to twice the 20 ms that one piece of work may hold the loop, and what players hear.
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 KEYBOARD = range(21, 109)  # pitches of a piano's 88 keys; what lies beyond is out of a player's reach
 HEARD_STEPS = 64  # of what came before, in which an answer may repeat: four bars of 4/4
@@ -134,7 +134,7 @@ class RequestMetrics:
             # The route's pattern, not the path: whoever asks for odd paths must not make the metrics grow.
             route = getattr(scope.get("route"), "path", "") or "other"
             model = scope.get("state", {}).get("model", "")  # the one that answered, if any did
-            method = scope["method"] if scope["method"] in _METHODS else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
             self.metrics.requests.labels(method, route, status).inc()
             self.metrics.request_seconds.labels(route, model).observe(seconds)
             if self.log:
