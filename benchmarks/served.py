@@ -173,22 +173,31 @@ class HttpClient:
         """OK, or the HTTP status."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                status, _ = await self.post("/v1/generate", _body(self._model, number))
+                status, _ = await self.send("POST", "/v1/generate", _body(self._model, number))
         except (OSError, asyncio.IncompleteReadError) as error:
             return type(error).__name__
         return OK if status == 200 else str(status)
 
     async def log_likelihood(self, number: int) -> float:
         """Of the answer to the request of that number."""
-        status, body = await self.post("/v1/generate", _body(self._model, number))
+        status, body = await self.send("POST", "/v1/generate", _body(self._model, number))
         assert status == 200, body
         answer = json.loads(body)
         return (answer["answers"][0] if "answers" in answer else answer)["log_likelihood"]
 
-    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+    async def longest_stop(self) -> float:
+        """Milliseconds that the gateway's event loop was late, at most, as its histogram tells: a bucket's bound."""
+        _, figures = await self.send("GET", "/metrics")
+        buckets = re.findall(
+            r'^kakeai_loop_lag_seconds_bucket\{le="(.+)"\} (\S+)$', figures.decode(), re.MULTILINE
+        )
+        looks = float(buckets[-1][1])
+        return next(float(bound) * 1e3 for bound, count in buckets if float(count) == looks)
+
+    async def send(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body of the answer."""
         reader, writer = await self._connection()
-        head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = re.search(r"^content-length: (\d+)", answer, re.MULTILINE)

@@ -21,7 +21,7 @@ from kakeai.music.melody import MAX_PITCH, MIN_PITCH, NO_EVENT, STEPS_PER_QUARTE
 from kakeai.music.score import make_notes
 
 MAX_PHRASE_SECONDS = 3600.0  # an hour: far beyond any phrase
-MAX_PHRASE_STEPS = 28_800  # sixteenths: an hour at 120 quarter notes a minute
+MAX_PHRASE_STEPS = 8192  # sixteenths: sixteen times what a model hears of them
 MAX_JSON_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps exactly
 MAX_SEED = MAX_JSON_INTEGER
 MIN_QPM, MAX_QPM = 10.0, 500.0  # quarter notes a minute: slower and faster than metronomes go

@@ -207,7 +207,7 @@ def test_a_phrase_may_have_so_many_steps(gateway):
     hour = [{**QUARTERS[0], "end": 3600.0}]
     response = gateway.client.post("/v1/generate", json={"notes": hour, "qpm": 500})
     assert (response.status_code, response.json()["field"]) == (422, "notes")
-    assert "120000 sixteenths; a phrase may last 28800" in response.json()["detail"]
+    assert "120000 sixteenths; a phrase may last 8192" in response.json()["detail"]
     answer = gateway.client.post("/v1/generate", json={"notes": hour, "qpm": 500, "primer_steps": 16})
     assert answer.json()["answers"][0]["take"]["primer_steps"] == 16
 

@@ -41,7 +41,7 @@ def _note(**changes):
         ({"notes": [], "steps": 0}, 422, "steps", "greater than or equal to 1"),
         ({"notes": [], "steps": 513}, 422, "steps", "512"),
         ({"notes": [], "primer_steps": 0}, 422, "primer_steps", "greater than or equal to 1"),
-        ({"notes": [], "primer_steps": 10**9}, 422, "primer_steps", "28800"),
+        ({"notes": [], "primer_steps": 10**9}, 422, "primer_steps", "8192"),
         ({"notes": [], "seed": 2**53}, 422, "seed", "9007199254740991"),
         ({"notes": [], "seed": -1}, 422, "seed", "greater than or equal to 0"),
         ({"notes": [], "model": "../secrets"}, 422, "model", "pattern"),
