@@ -51,8 +51,8 @@ class StageFiles(NamedTuple):
         strange = [name for name in names if not any(fnmatch(name, pattern) for pattern in patterns)]
         if names and (strange or self.marker not in names):
             raise KakeaiError(
-                f"{_OPTION} {folder} holds {(strange or names)[0]} and was not written by kakeai {self.stage} alone; "
-                "it would be deleted, so choose a new or an empty folder"
+                f"{_OPTION} {folder} holds {(strange or names)[0]}, which kakeai {self.stage} did not write; all of "
+                "the folder would be deleted, so choose a new or an empty one"
             )
 
 

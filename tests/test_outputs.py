@@ -65,7 +65,7 @@ def test_a_folder_that_the_stage_did_not_write_alone_is_refused(tmp_path, names)
     for name in names:
         (output / name).touch()
     told = refused(output)
-    assert told.startswith(f"--output {output} holds {names[-1]} and was not written by kakeai stage")
+    assert told.startswith(f"--output {output} holds {names[-1]}, which kakeai stage did not write")
     with pytest.raises(KakeaiError), replaced_folder(output, FILES) as folder:
         (folder / "marker.json").touch()
     assert sorted(os.listdir(output)) == sorted(names)

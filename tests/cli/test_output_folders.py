@@ -78,7 +78,7 @@ def test_an_input_is_never_written_over(refused, music, command):
 @pytest.mark.parametrize("command", STAGES)
 def test_a_folder_of_music_is_never_taken_for_an_old_output(refused, command):
     told = refused(*with_places(command, "elsewhere", "Music"))
-    assert told.startswith(f"--output Music holds a.mid and was not written by kakeai {command}")
+    assert told.startswith(f"--output Music holds a.mid, which kakeai {command} did not write")
     assert "not a gs:// address" in refused(*with_places(command, "elsewhere", "gs://bucket/output"))
     assert "is not a folder" in refused(*with_places(command, "elsewhere", "Music/a.mid"))
     assert "--output . holds " in refused(*with_places(command, "Music", "."))

@@ -206,4 +206,4 @@ def test_a_store_that_cannot_be_written_gets_a_sentence(bundled, tmp_path):
 
 def test_what_is_no_bundle_folder_is_refused(tmp_path):
     with pytest.raises(KakeaiError, match="run the stage before this one again"):
-        release(tmp_path, None, str(tmp_path / "store"))
+        release(tmp_path / "none", None, str(tmp_path / "store"))

@@ -74,7 +74,7 @@ def test_a_folder_of_kakeai_0_1_is_replaced(tmp_path, files):
 
 def test_another_stages_folder_is_not_replaced(note_sequences, ireland):
     before = names(note_sequences)
-    with pytest.raises(KakeaiError, match=r"holds ingest\.json and was not written by kakeai survey"):
+    with pytest.raises(KakeaiError, match=r"holds ingest\.json, which kakeai survey did not write"):
         survey(str(ireland), note_sequences)
     with pytest.raises(KakeaiError, match="is the corpus"):
         ingest(str(note_sequences), note_sequences)
