@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kakeai.errors import KakeaiError
 from kakeai.storage import write_whole
 from kakeai.store.layout import CARD, GRAPH, PRUNED, is_version
-from kakeai.store.locks import lock, unlock
+from kakeai.store.locks import lock
 from kakeai.store.shelf import Sources, gone, overtaken, removed
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class DiskShelf:
             yield claim
         finally:  # after a commit the lock is left in it, otherwise what was staged as well
             with suppress(OSError):  # else the next release does it
-                self._take_away(claim)
-            unlock(held)
+                self._take_away(claim, held)
 
     def _locked_folder(self) -> tuple[Path, int]:
         while True:
@@ -133,16 +132,19 @@ class DiskShelf:
         )
 
     def _clear(self, claim: Path) -> None:
-        with suppress(FileNotFoundError):  # it ended just now
+        with suppress(FileNotFoundError, PermissionError):  # it ended just now, or it is another user's
             if (held := lock(claim / LOCK)) is not None:
-                self._take_away(claim)
-                unlock(held)
+                self._take_away(claim, held)
 
-    def _take_away(self, folder: Path) -> None:
-        # What reads or writes in it finds it gone, rather than half gone.
-        away = Path(tempfile.mkdtemp(prefix=TAKEN_AWAY, dir=self._folder))
-        with suppress(FileNotFoundError):  # another one was faster
-            os.rename(folder, away)
+    def _take_away(self, folder: Path, held: int | None = None) -> None:
+        # Renamed first, so that what reads or writes in it finds it gone, rather than half gone.
+        try:
+            away = Path(tempfile.mkdtemp(prefix=TAKEN_AWAY, dir=self._folder))
+            with suppress(FileNotFoundError):  # another one was faster
+                os.rename(folder, away)
+        finally:
+            if held is not None:
+                os.close(held)  # before it is deleted, since NFS keeps files that are open
         shutil.rmtree(away, ignore_errors=True)
 
     def _newest(self) -> int:

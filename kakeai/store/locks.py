@@ -12,7 +12,6 @@ machine only.
 
 import fcntl
 import os
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,16 +19,13 @@ def lock(path: Path) -> int | None:
     """Make a file if it is not there, and lock it until its descriptor is closed.
 
     Returns:
-        The descriptor; None if another process holds the lock, or if the file is another user's and cannot be opened.
+        The descriptor; None if another one holds the lock.
 
     Raises:
         FileNotFoundError: Its folder is not there, or was taken away before the file was locked.
-        OSError: The disk has no locks.
+        OSError: The file cannot be opened, or the disk has no locks.
     """
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except PermissionError:
-        return None
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.stat(path)
@@ -39,9 +35,3 @@ def lock(path: Path) -> int | None:
             return None
         raise OSError(error.errno, error.strerror, str(path)) from None
     return file
-
-
-def unlock(file: int) -> None:
-    """Free a lock; the descriptor is closed."""
-    with suppress(OSError):
-        os.close(file)

@@ -1,5 +1,6 @@
 """Changes of a store that happen while a release is under way: at every moment that it touches the store."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -266,3 +267,15 @@ def test_many_releases_and_prunes_at_once(store):
     assert max(store.marks()) == max(made)
     assert store.marks().items() <= made.items()
     assert store.debris() == []
+
+
+def test_a_disk_without_locks_gets_a_sentence(in_folder, monkeypatch):
+    def refuse(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    made, said = publish(in_folder, "a", parent=0)
+    assert not made
+    assert said.startswith("KakeaiError: cannot write into the model store ")
+    assert "No locks available" in said
+    assert in_folder.contents() == {}
