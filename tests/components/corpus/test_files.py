@@ -163,7 +163,9 @@ def test_an_archive_without_end_is_read_up_to_the_limit(tmp_path, monkeypatch, p
 
 
 @pytest.mark.parametrize("lie", [False, True], ids=["honest", "lying"])
-def test_a_zip_file_of_too_many_members_is_refused_before_zipfile_makes_objects_of_them(tmp_path, monkeypatch, lie):
+def test_a_zip_file_of_too_many_members_is_refused_before_zipfile_makes_objects_of_them(
+    tmp_path, monkeypatch, lie
+):
     """The end of the archive says how many there are, or that there is one."""
     names = [b"%d.mid" % number for number in range(20_000)]
     directory = b"".join(b"PK\1\2" + bytes(24) + struct.pack("<H", len(n)) + bytes(16) + n for n in names)
