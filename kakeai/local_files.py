@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 _CHUNK_BYTES = 2**20
-# A FIFO would else hold the reader until somebody writes into it; NOCTTY is for terminals.
+# Without NONBLOCK, opening a FIFO waits for a writer; NOCTTY keeps a terminal from taking over this process.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -34,8 +34,8 @@ def open_file(path: str, *, follow_links: bool = True) -> int:
 def read_at_most(file: int, limit: int) -> bytes:
     """Return the content of an open file from its start, but no more than `limit` + 1 bytes.
 
-    The size is only a hint: a file can grow, and those of /proc say that they are empty. Who gets more than
-    `limit` bytes knows that the file is too large.
+    The file's size is only a hint: a file can grow, and those of /proc have size 0. More than `limit` bytes mean
+    that the file is too large.
     """
     content = os.read(file, min(os.fstat(file).st_size, limit) + 1)
     while len(content) <= limit and (more := os.read(file, min(_CHUNK_BYTES, limit + 1 - len(content)))):

@@ -76,8 +76,8 @@ def is_music(path: str) -> bool:
 
 
 def is_hidden(path: str) -> bool:
-    """Return whether a file, or a folder that it lies in, is not for people's eyes."""
-    # Also the resource forks that a Mac leaves in every archive: __MACOSX/._tune.mid
+    """Return whether a path is hidden, or lies in a hidden folder."""
+    # Hidden are also the resource forks that a Mac leaves in every archive: __MACOSX/._tune.mid
     return any(part == "__MACOSX" or (part[:1] == "." and part.strip(".") != "") for part in path.split("/"))
 
 
@@ -217,9 +217,9 @@ class _CountedHeaders(_ShortReads):
 
 
 class _CountedRecords(_ShortReads):
-    """A file for zipfile, which makes an object of each record of a directory before anybody can count them.
+    """A file for zipfile, which makes an object of each record of a directory before they can be counted.
 
-    The number that the archive claims is no help: zipfile does not look at it.
+    The records are counted, since zipfile does not use the number that the archive claims.
     """
 
     def read(self, size: int = -1) -> bytes:

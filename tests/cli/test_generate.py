@@ -149,6 +149,11 @@ def bundle(request, tmp_path_factory):
     return path
 
 
+def test_a_primer_without_end_is_read_up_to_a_limit():
+    with pytest.raises(KakeaiError, match="cannot begin with /dev/zero: it is larger than 16,777,216 bytes"):
+        read_primer_midi(Path("/dev/zero"), 32)
+
+
 def test_magenta_writes_the_same_file_from_the_same_bundle(bundle, tmp_path):
     content = sequence_generator_bundle.read_bundle_file(str(bundle))
     config = melody_rnn_model.default_configs[content.generator_details.id]

@@ -317,3 +317,13 @@ def test_what_is_no_bundle_is_refused_in_a_sentence(content, told, tmp_path):
         read_bundle(tmp_path / "x.mag")
     with pytest.raises(KakeaiError, match="there is no bundle"):
         read_bundle(tmp_path / "missing.mag")
+
+
+def test_a_bundle_on_a_disk_that_fails_or_that_says_it_is_empty_is_one_sentence(tmp_path):
+    """Of /proc: a file that cannot be read at its start, and one whose size is 0 whatever is in it."""
+    (tmp_path / "fails.mag").symlink_to("/proc/self/mem")
+    with pytest.raises(KakeaiError, match=r"the bundle .*fails\.mag cannot be read: Input/output error"):
+        read_bundle(tmp_path / "fails.mag")
+    (tmp_path / "text.mag").symlink_to("/proc/self/status")
+    with pytest.raises(KakeaiError, match="is not a Magenta bundle"):
+        read_bundle(tmp_path / "text.mag")
