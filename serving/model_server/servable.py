@@ -154,7 +154,8 @@ class Servable:
 
 def _positions(outputs: Sequence[str], signature: SignatureDef) -> list[int]:
     """Where each output stands among all that a run gives."""
-    return [sorted(signature.outputs).index(name) for name in outputs]
+    places = {name: place for place, name in enumerate(sorted(signature.outputs))}
+    return [places[name] for name in outputs]
 
 
 def _session_config(threads: int) -> tf.compat.v1.ConfigProto:
