@@ -8,7 +8,8 @@ from full_disk import largest_file
 
 from kakeai.disk import DiskError, as_disk_error, disk_errors, temporary_disk_errors
 from kakeai.errors import KakeaiError
-from kakeai.storage import download_object, location, put_file, whole_folder, write_whole
+from kakeai.outputs import StageFiles, replaced_folder
+from kakeai.storage import download_object, location, put_file, write_whole
 
 
 def fill():
@@ -74,15 +75,15 @@ def test_a_file_stays_what_it_was(tmp_path):
 def test_a_folder_stays_what_it_was(tmp_path):
     there = tmp_path / "there"
     there.mkdir()
-    (there / "old").touch()
+    (there / "marker.json").write_text("old")
     with (
         largest_file(10_000),
         pytest.raises(DiskError, match=f"cannot write {there}: file too large"),
-        whole_folder(there) as folder,
+        replaced_folder(there, StageFiles("stage", "marker.json", ())) as folder,
     ):
-        (folder / "new").write_bytes(bytes(20_000))
+        (folder / "marker.json").write_bytes(bytes(20_000))
     assert [*tmp_path.iterdir()] == [there]
-    assert [*there.iterdir()] == [there / "old"]
+    assert (there / "marker.json").read_text() == "old"
 
 
 def test_a_download_that_finds_no_room_is_no_fault_of_the_bucket(bucket, tmp_path):
