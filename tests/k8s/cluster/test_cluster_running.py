@@ -94,7 +94,7 @@ class Player:
                 self.failures.append(repr(error))
 
     def _in_a_session(self) -> None:
-        """As the page does: a session that is cut off goes on elsewhere, with the same turn."""
+        """As the page does: where a gateway says that it goes, open the session on another and ask again."""
         while not self._stopped.is_set():
             self.sessions += 1
             try:
