@@ -28,9 +28,8 @@ MAX_ARCHIVE_MEMBERS = 250_000  # the Lakh MIDI data set has 178,561
 MAX_ARCHIVE_BYTES = 16 * 2**30  # unpacked
 
 _HEADER_BYTES = 512  # of each member of a tar file
-_HEADERS_BYTES = (
-    2048 * MAX_ARCHIVE_MEMBERS
-)  # of a whole tar file, with extended headers, which are slow to parse
+# Of a tar file with its extended headers, which are slow to parse: so much, and so much more for each member
+_HEADERS_BYTES, _HEADERS_BYTES_A_MEMBER = 2**20, 2048
 # A record of a zip file's central directory (APPNOTE 4.3.12): this much, and name, extra field and comment behind it
 _RECORD_MARK, _RECORD_BYTES = b"PK\1\2", 46
 _RECORD_LENGTHS, _RECORD_LENGTHS_AT = struct.Struct("<3H"), 28
@@ -185,6 +184,7 @@ def _tar_members(file: IO[bytes], name: str, opened: ExitStack, max_midi_bytes: 
         reads.in_headers = False
         yield path, info.size, lambda info=info: cast(IO[bytes], archive.extractfile(info))
         reads.in_headers = True
+        reads.left += _HEADERS_BYTES_A_MEMBER
         archive.members.clear()  # type: ignore[attr-defined]  else it remembers each, a kilobyte a file
 
 
@@ -206,13 +206,13 @@ class _CountedHeaders(_ShortReads):
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         super().__init__(file, most)
-        self.in_headers, self._left = True, _HEADERS_BYTES
+        self.in_headers, self.left = True, _HEADERS_BYTES
 
     def read(self, size: int = -1) -> bytes:
         if self.in_headers:
-            self._left -= size
-            if self._left < 0:
-                raise ValueError(f"more than {_HEADERS_BYTES:,} bytes of headers")
+            self.left -= size
+            if self.left < 0:
+                raise ValueError("its headers are too long")
         return super().read(size)
 
 
