@@ -144,6 +144,24 @@ def test_a_second_apply_changes_nothing(kubectl, url, manifests):
     assert [line for line in lines if not line.endswith(" unchanged")] == []
 
 
+def test_only_operators_reach_readiness_and_metrics(kubectl, url):
+    assert httpx.get(f"{url}/healthz").json() == {"status": "alive"}
+    for path in ("/readyz", "/metrics"):
+        assert httpx.get(f"{url}{path}").status_code == 404
+    read = "import urllib.request as r; print(r.urlopen('http://{}:8081/{}', timeout=5).read().decode())"
+    gateway = kubectl("get", "pods", "--selector=app.kubernetes.io/name=gateway", "--output=name").split()[0]
+    inside = ("exec", gateway, "--", "python", "-c")
+    assert json.loads(kubectl(*inside, read.format("localhost", "readyz")))["version"] == 1
+    assert "kakeai_sessions_open" in kubectl(*inside, read.format("localhost", "metrics"))
+    # From another pod of the namespace, whose connection the policies refuse.
+    address = kubectl("get", gateway, "--output=jsonpath={.status.podIP}")
+    attempt = (
+        f"import socket; socket.setdefaulttimeout(5); print(socket.socket().connect_ex(('{address}', 8081)))"
+    )
+    answer = kubectl("exec", model_servers(kubectl)[0], "--", "python", "-c", attempt)
+    assert answer != "0"
+
+
 def test_a_model_server_that_comes_later_gets_its_share(kubectl, url):
     with Player(url).playing() as player:
         kubectl("scale", "deployment/model-server", "--replicas=2")
