@@ -29,18 +29,20 @@ def corpus(tmp_path):
     return folder
 
 
-@pytest.fixture
-def output(tmp_path):
-    """What an earlier run wrote; it has to stay."""
+@pytest.fixture(params=["ingest.json"])
+def output(tmp_path, request):
+    """What an earlier run of the stage wrote, by its marker; it has to stay."""
     folder = tmp_path / "output"
     folder.mkdir()
-    (folder / "earlier").touch()
+    (folder / request.param).write_text("earlier")
     yield folder
-    assert [*folder.iterdir()] == [folder / "earlier"]
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(request.param, "earlier")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "output"]
 
 
-@pytest.mark.parametrize("stage_of", [survey, ingest])
+@pytest.mark.parametrize(
+    ("stage_of", "output"), [(survey, "survey.json"), (ingest, "ingest.json")], indirect=["output"]
+)
 def test_an_output_that_does_not_fit_is_named(corpus, output, stage_of):
     with (
         largest_file(10_000),
@@ -65,6 +67,7 @@ def test_a_pack_that_does_not_fit_is_named_and_not_the_output(corpus, output, tm
     assert [*reuse.iterdir()] == []
 
 
+@pytest.mark.parametrize("output", ["survey.json"], indirect=True)
 def test_an_archive_that_does_not_fit_here_is_named(bucket, tmp_path, output, corpus):
     import shutil
 

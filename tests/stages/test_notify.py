@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from components import notify
 from kakeai.errors import ExitStatus
 from kakeai.running.outcome import RUN, Outcome, keep_report, read_outcome, write_outcome
+from kakeai.stages import notify
 from kakeai.stages.notify import message, post
 
 RELEASED = Outcome(

@@ -80,7 +80,7 @@ def judged(dataset, store, tmp_path, monkeypatch):
         return real(evidence)
 
     real = gate.decide
-    monkeypatch.setattr(gate, "decide", decide)
+    monkeypatch.setattr("kakeai.stages.evaluate.decide", decide)
 
     def judge(run_dir, step=None):
         evaluate(dataset, run_dir, tmp_path / "evaluation", step, str(store), champion=1)

@@ -107,6 +107,8 @@ def test_a_gateway_with_a_canary_is_not_ready_where_no_session_could_play(start_
     with connect(gateway.session_url) as socket:
         assert _frame(socket, type="start")["status"] == 503
     model.states["kakeai"][2] = "AVAILABLE"
+    while gateway.client.get("/readyz").status_code != 200:  # a state is kept for a second
+        pass
     assert gateway.client.get("/readyz").json()["version"] == 2
 
 
