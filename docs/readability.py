@@ -29,7 +29,7 @@ PLAINER = {
     r"(?:the )?last word": "decides",
     r"lets? \w+ in|lets? in": "accepts",
     r"(?:is|are|was|were) to be": "must be, or the present tense",
-    r"goes home|go home|to and fro": "the technical word: export, convert",
+    r"goes home|go home": "is saved, is exported",
     r"nor": "a second sentence with not",
     r"nothing but|none but|no other than": "only",
     r"anew": "again",
