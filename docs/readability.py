@@ -37,7 +37,6 @@ PLAINER = {
     r"seldom": "rarely",
     r"mends?|mended": "fix",
     r"likewise|thereof|wherein|hitherto|hence": "a plain sentence",
-    r"worthy? of the name|as it should be": "a plain statement",
 }
 
 
