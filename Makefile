@@ -35,6 +35,8 @@ lint: .venv/dev  ## only look
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m docs.readability
 
 format: .venv/dev  ## change what a tool can change
 	$(BIN)/ruff check --fix .
