@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.serve import _child, _model_config
+from cli.children import child
+from cli.serve import _model_config
 from kakeai.errors import KakeaiError
 from serving.model_server.config import Latest, ServedModel, read_config_file
 
@@ -82,5 +83,5 @@ def test_a_child_that_logs_any_bytes_never_waits_to_be_read(tmp_path):
     (tmp_path / "noisy.py").write_text(
         "import os\nos.write(2, b'\\xff\\n')\nfor _ in range(1000): os.write(2, b'x' * 1000 + b'\\n')\n"
     )
-    with _child("noisy", [], {"PYTHONPATH": str(tmp_path)}) as noisy:
+    with child("noisy", [], {"PYTHONPATH": str(tmp_path)}) as noisy:
         assert noisy.wait(60) == 0
