@@ -13,11 +13,16 @@ class MissingExtraError(KakeaiError):
         super().__init__(f"{user} needs kakeai[{extra}]: pip install 'kakeai[{extra}]'")
 
 
+def is_installed(package: str) -> bool:
+    """Return whether `package` can be imported; it is not imported."""
+    return find_spec(package) is not None
+
+
 def require(package: str, user: str, extra: str) -> None:
     """Check that `package`, which is part of `extra`, is installed; it is not imported.
 
     Raises:
         MissingExtraError: It is not; the sentence names `user`.
     """
-    if find_spec(package) is None:
+    if not is_installed(package):
         raise MissingExtraError(user, extra)

@@ -14,8 +14,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stand_in import StandIn
+
+from kakeai import write_midi
 
 ROOT = Path(__file__).parents[1]
 LIGHT = ROOT / "locks" / "gateway.txt"
@@ -195,9 +198,6 @@ except kakeai.KakeaiError as error:
         ("serve --bundle", "pipeline", ["a.mag"]),
         ("serve --store", "model-server", ["store"]),
         ("model-server", "model-server", ["--model_name=kakeai", "--model_base_path=store"]),
-        ("survey", "pipeline", ["midi", "--output", "out"]),
-        ("ingest", "pipeline", ["midi", "--output", "out"]),
-        ("convert", "pipeline", ["out", "--output", "dataset", "--config", "basic_rnn"]),
         ("train", "pipeline", ["dataset", "--run-dir", "run"]),
         ("evaluate", "pipeline", ["dataset", "--run-dir", "run", "--output", "evaluation"]),
         ("bundle", "pipeline", ["--run-dir", "run", "--output", "bundle"]),
@@ -211,9 +211,19 @@ except kakeai.KakeaiError as error:
 )
 def test_a_command_names_the_extra_that_it_needs(run, tmp_path, command, extra, arguments):
     (tmp_path / "a.mag").touch()
-    (tmp_path / "midi").mkdir()
     before = sorted(tmp_path.rglob("*"))
     ran = run("kakeai", *command.split(), *arguments)
     assert ran.stderr == f"kakeai: kakeai {command} needs kakeai[{extra}]: pip install 'kakeai[{extra}]'\n"
     assert ran.returncode == 2
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_survey_needs_no_extra_and_ingest_says_what_it_needs(run, tmp_path):
+    (tmp_path / "midi").mkdir()
+    write_midi(tmp_path / "midi" / "a.mid", np.array([60, -2, 62, -2], np.int8))
+    surveyed = run("kakeai", "survey", "midi", "--output", "manifest")
+    assert (surveyed.returncode, surveyed.stderr) == (0, "")
+    ingested = run("kakeai", "ingest", "midi", "--output", "note_sequences")
+    sentence = "kakeai: reading a corpus needs kakeai[pipeline]: pip install 'kakeai[pipeline]'\n"
+    assert (ingested.returncode, ingested.stderr) == (2, sentence)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest", "midi"]
