@@ -100,13 +100,14 @@ protos: .venv/dev  ## generate kakeai/protos anew
 # Universal locks (Linux and macOS, Python 3.11 to 3.13): names, versions and hashes, no host.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 MAGENTA := --override locks/overrides.txt
+CPU := --override locks/overrides-cpu.txt locks/tensorflow-cpu.in
 locks: .venv/dev  ## renew the hashed lock files
-	$(LOCK) --extra magenta $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/cpu.txt
+	$(LOCK) --extra magenta $(MAGENTA) $(CPU) pyproject.toml -o locks/cpu.txt
 	$(LOCK) --extra magenta $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
-	$(LOCK) --extra model-server $(MAGENTA) --override locks/overrides-cpu.txt --constraint locks/cpu.txt pyproject.toml \
+	$(LOCK) --extra model-server $(MAGENTA) $(CPU) --constraint locks/cpu.txt pyproject.toml \
 		-o locks/model-server.txt
 	$(LOCK) --extra traces pyproject.toml -o locks/gateway.txt
-	$(LOCK) --extra magenta --extra dev --extra traces $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) --extra magenta --extra dev --extra traces $(MAGENTA) $(CPU) pyproject.toml -o locks/dev.txt
 	$(LOCK) locks/node.in -o locks/node.txt
 	$(LOCK) locks/images.in -o locks/images.txt
 
