@@ -18,9 +18,17 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     mkdir /opt/kakeai/sbom
 
 
-# Kakeai's own code, apart from the packages: it changes often and is small.
+FROM ${NODE_BASE} AS page
+WORKDIR /src
+COPY serving/web/package.json serving/web/package-lock.json serving/web/.npmrc ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund --silent
+COPY serving/web ./
+RUN npm run --silent build && npm sbom --sbom-format=cyclonedx --omit=dev > page.cdx.json
+
+
+# Kakeai's own wheel, with the page, apart from the packages: it changes often and is small.
 FROM build AS code
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY kakeai kakeai
 COPY components components
 COPY pipelines pipelines
@@ -28,16 +36,10 @@ COPY cli cli
 COPY serving/__init__.py serving/
 COPY serving/gateway serving/gateway
 COPY serving/model_server serving/model_server
+COPY --from=page /src/dist serving/web/dist
 RUN pip wheel --no-build-isolation --wheel-dir /wheel . && \
     pip --python /opt/kakeai/bin/python install --prefix /code /wheel/*.whl
-
-
-FROM ${NODE_BASE} AS page
-WORKDIR /src
-COPY serving/web/package.json serving/web/package-lock.json serving/web/.npmrc ./
-RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund --silent
-COPY serving/web ./
-RUN npm run --silent build && npm sbom --sbom-format=cyclonedx --omit=dev > page.cdx.json
+COPY --from=page /src/page.cdx.json /code/sbom/
 
 
 FROM build AS gateway-packages
@@ -102,10 +104,8 @@ LABEL org.opencontainers.image.title="Kakeai: model server" \
 
 FROM runtime AS gateway
 COPY --from=gateway-packages /opt/kakeai /opt/kakeai
-COPY --from=page /src/page.cdx.json /opt/kakeai/sbom/
-COPY --from=page /src/dist /opt/kakeai/page
 COPY --from=code /code /opt/kakeai
-ENV KAKEAI_HOST=0.0.0.0 KAKEAI_PORT=8080 KAKEAI_PAGE=/opt/kakeai/page KAKEAI_LOG_JSON=true
+ENV KAKEAI_HOST=0.0.0.0 KAKEAI_PORT=8080 KAKEAI_LOG_JSON=true
 EXPOSE 8080
 CMD ["python", "-m", "serving.gateway"]
 HEALTHCHECK --start-period=10s --timeout=3s CMD ["python", "-c", \

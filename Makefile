@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019)' 2>/dev/null && echo yes)
 WEB := PATH="$(abspath $(BIN)):$$PATH" npm --prefix serving/web
 
-.PHONY: demo figures test test-cluster test-images test-month images lint format page protos screenshots bench bench-serving lighthouse locks clean help
+.PHONY: demo figures test test-cluster test-images test-month images lint format page wheel protos screenshots bench bench-serving lighthouse locks clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -46,6 +46,9 @@ figures: .venv/dev  ## draw the documentation's pictures, from models trained an
 	$(BIN)/python -m docs.figures
 
 page: serving/web/dist/index.html  ## build the session page
+
+wheel: .venv/kakeai serving/web/dist/index.html  ## build the Python package, with the session page, into dist/
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 bench: .venv/dev  ## time Magenta and Kakeai side by side (half an hour; POP909=folder reads that as well)
 	$(BIN)/python -m benchmarks $(if $(POP909),--pop909 "$(POP909)") $(if $(ONLY),--only "$(ONLY)")
@@ -99,13 +102,14 @@ protos: .venv/dev  ## generate kakeai/protos anew
 # Universal locks (Linux and macOS, Python 3.11 to 3.13): names, versions and hashes, no host.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 MAGENTA := --override locks/overrides.txt
+CPU := --override locks/overrides-cpu.txt locks/tensorflow-cpu.in
 locks: .venv/dev  ## renew the hashed lock files
-	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/cpu.txt
-	$(LOCK) --extra pipeline $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
-	$(LOCK) --extra model-server $(MAGENTA) --override locks/overrides-cpu.txt --constraint locks/cpu.txt pyproject.toml \
+	$(LOCK) --extra magenta $(MAGENTA) $(CPU) pyproject.toml -o locks/cpu.txt
+	$(LOCK) --extra magenta $(MAGENTA) --override locks/overrides-gpu.txt pyproject.toml -o locks/gpu.txt
+	$(LOCK) --extra model-server $(MAGENTA) $(CPU) --constraint locks/cpu.txt pyproject.toml \
 		-o locks/model-server.txt
 	$(LOCK) --extra traces pyproject.toml -o locks/gateway.txt
-	$(LOCK) --extra pipeline --extra dev --extra traces $(MAGENTA) --override locks/overrides-cpu.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) --extra magenta --extra dev --extra traces $(MAGENTA) $(CPU) pyproject.toml -o locks/dev.txt
 	$(LOCK) locks/node.in -o locks/node.txt
 	$(LOCK) locks/images.in -o locks/images.txt
 
@@ -132,4 +136,4 @@ test-month: .venv/dev  ## thirty nights of retraining, with bad files, poison an
 	$(BIN)/python -m pytest -m month -s tests/month
 
 clean:  ## remove what was built, trained and installed
-	rm -rf .venv work serving/web/dist serving/web/node_modules benchmarks/lighthouse/node_modules
+	rm -rf .venv work build dist serving/web/dist serving/web/node_modules benchmarks/lighthouse/node_modules

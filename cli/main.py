@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from cli import corpus, generate, models, pipeline, serve, stages, tensorboard
 from cli.tensorflow_notes import keep_notes_away
 from kakeai.disk import as_disk_error
 from kakeai.errors import ExitStatus, KakeaiError
+from kakeai.extras import MissingExtraError
 
 app = typer.Typer(
     help="Kakeai (掛け合い): turn MIDI files into a partner to play with.\n\n"
@@ -34,6 +35,25 @@ app.command("model-server", context_settings={"allow_extra_args": True, "ignore_
 )
 app.command()(tensorboard.tensorboard)
 
+_OWN = {"cli", "components", "kakeai", "pipelines", "serving"}
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"kakeai {version('kakeai')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
 
 def main() -> None:
     """Run the command; what the user can put right is one sentence and an exit status."""
@@ -42,6 +62,12 @@ def main() -> None:
         app()
     except KakeaiError as error:
         _refuse(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OWN:
+            raise
+        command = _command(sys.argv[1:])
+        extra = "model-server" if command == "model-server" else "pipeline"
+        _refuse(MissingExtraError(f"kakeai {command}", extra))
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
@@ -52,6 +78,17 @@ def main() -> None:
         if disk_error is None:
             raise
         _refuse(disk_error)
+
+
+def _command(arguments: list[str]) -> str:
+    """Return the words of a command line that name its command, such as `pipeline run`."""
+    command, words = typer.main.get_command(app), list[str]()
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        words.append(word)
+    return " ".join(words)
 
 
 def _refuse(error: KakeaiError) -> NoReturn:

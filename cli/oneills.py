@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli.tunebook import LOWEST_PITCH, header_field, plain_tune, split_tunebook
-from kakeai.errors import KakeaiError
+from kakeai.extras import MissingExtraError
 from kakeai.music.midi import Track, write_midi
 from kakeai.outputs import check_folder
 from kakeai.storage import write_whole
@@ -58,7 +58,7 @@ def _music21_corpus(name: str) -> Path:
         folder = Path(place) / "corpus" / name
         if folder.is_dir():
             return folder
-    raise KakeaiError("O'Neill's tunes come with the Python package music21: pip install music21")
+    raise MissingExtraError("kakeai corpus oneills", "pipeline")
 
 
 def _file_name(title: str) -> str:

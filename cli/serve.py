@@ -1,33 +1,37 @@
-"""`kakeai serve`: model server and gateway together, for a session in the browser."""
+"""`kakeai serve`: the session page, with a model server of its own or in front of another."""
 
+import json
 import os
+import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
+from cli.children import POLL_SECONDS, Children, child, must_run, watch
 from cli.generate import bundle_path
 from cli.progress import console
-from cli.tensorflow_notes import is_note
 from kakeai import store as model_store
-from kakeai.errors import KakeaiError
+from kakeai.errors import KakeaiError, ServiceError
+from kakeai.extras import require
 from kakeai.storage import location
+
+if TYPE_CHECKING:
+    from kakeai.model.network.melody_rnn import MelodyRnn
 
 DEFAULT_MODEL = "kakeai"
 READY_SECONDS = 120.0  # for loading a model on a small machine
-POLL_SECONDS = 0.1
-STOP_SECONDS = 15.0
+
+_ADDRESS = re.compile(r"\S+:\d{1,5}")
 
 
 def serve(
@@ -35,6 +39,13 @@ def serve(
     bundle: Annotated[
         Path | None,
         typer.Option(envvar="MAGENTA_MODEL", help="Play with a .mag bundle straight away."),
+    ] = None,
+    model_server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Play with the models of a model server that already runs; no TensorFlow is needed here.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model that answers by default.")] = None,
     host: Annotated[
@@ -47,61 +58,65 @@ def serve(
 ) -> None:
     """Serve the session page and what it plays with, until Ctrl-C.
 
-    Examples: kakeai serve --store store, kakeai serve --bundle my_model.mag
+    Examples: kakeai serve --store store, kakeai serve --bundle my_model.mag, kakeai serve --model-server localhost:8500
     """
-    if store is not None:
-        bundle = None if os.environ.get("MAGENTA_MODEL") == str(bundle) else bundle
-    if (store is None) == (bundle is None):
-        raise KakeaiError("give either --store (what `kakeai pipeline run` filled) or --bundle (a .mag file)")
-    for stop in (signal.SIGINT, signal.SIGTERM):  # an operator's stop is a player's Ctrl-C
+    if bundle is not None and (store or model_server) and os.environ.get("MAGENTA_MODEL") == str(bundle):
+        bundle = None  # an option counts more than the environment
+    if [store, bundle, model_server].count(None) != 2:
+        raise KakeaiError(
+            "give one of --store (what `kakeai pipeline run` filled), --bundle (a .mag file) and --model-server "
+            "(HOST:PORT of a model server that runs)"
+        )
+    if model_server is not None:
+        _check_address(model_server, model_server_port)
+    for stop in (signal.SIGINT, signal.SIGTERM):  # SIGTERM stops it as Ctrl-C does
         signal.signal(stop, signal.default_int_handler)
-    # Before the ports: without a model none is of use.
-    if bundle is not None:
-        path = bundle_path(str(bundle))
-        with console.status(f"reading {path}"):
-            from kakeai.model.magenta.bundle import read_bundle
+    quiet = {"KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning")}
+    settings = {**quiet, "KAKEAI_HOST": host, "KAKEAI_PORT": str(port)}
+    children: Children = {}
+    with ExitStack() as stack:
+        if model_server is not None:
+            _must_be_free(host, port, "--port")
+            settings["KAKEAI_MODEL_SERVER"] = model_server
+            if model is not None:
+                settings["KAKEAI_MODEL"] = model
+            waiting = f"waiting for a model of {model_server}"
+        else:
+            models, network = _bundle(bundle) if bundle is not None else (_models(str(store)), None)
+            model = model or (DEFAULT_MODEL if DEFAULT_MODEL in models else models[0])
+            if model not in models:
+                raise KakeaiError(f"{store or bundle} has no model {model!r}; it has {', '.join(models)}")
+            _must_be_free(host, port, "--port")
+            model_server_port = model_server_port or _free_port()
+            _must_be_free("127.0.0.1", model_server_port, "--model-server-port")
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            if network is not None:
+                store = str(folder / "store")
+                with console.status(f"preparing {model}"):
+                    from kakeai.model.saved_model import export
 
-            network = read_bundle(path)
-        models = [path.stem]
-    else:
-        network = None
-        models = _models(str(store))
-    model = model or (DEFAULT_MODEL if DEFAULT_MODEL in models else models[0])
-    if model not in models:
-        raise KakeaiError(f"{store or bundle} has no model {model!r}; it has {', '.join(models)}")
-    _must_be_free(host, port, "--port")
-    model_server_port = model_server_port or _free_port()
-    _must_be_free("127.0.0.1", model_server_port, "--model-server-port")
-    with tempfile.TemporaryDirectory() as folder:
-        if network is not None:
-            store = str(Path(folder, "store"))
-            with console.status(f"preparing {model}"):
-                from kakeai.model.saved_model import export
-
-                export(network, Path(store, model, "1"), model)
-        config = Path(folder, "models.config")
-        config.write_text(_model_config(str(store), models), encoding="utf-8")
-        quiet = {"KAKEAI_LOG_LEVEL": os.environ.get("KAKEAI_LOG_LEVEL", "warning")}
-        settings = {
-            **quiet,
-            "KAKEAI_HOST": host,
-            "KAKEAI_PORT": str(port),
-            "KAKEAI_MODEL_SERVER": f"127.0.0.1:{model_server_port}",
-            "KAKEAI_STORE": str(store),
-            "KAKEAI_MODEL": model,
-        }
+                    export(network, Path(store, model, "1"), model)
+            config = folder / "models.config"
+            config.write_text(_model_config(str(store), models), encoding="utf-8")
+            arguments = [f"--port={model_server_port}", f"--model_config_file={config}"]
+            children["model server"] = stack.enter_context(child("serving.model_server", arguments, quiet))
+            settings |= {
+                "KAKEAI_MODEL_SERVER": f"127.0.0.1:{model_server_port}",
+                "KAKEAI_STORE": str(store),
+                "KAKEAI_MODEL": model,
+            }
+            waiting = f"loading {model}"
+        children["gateway"] = stack.enter_context(child("serving.gateway", [], settings))
+        shown = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
         operations_port = os.environ.get("KAKEAI_OPERATIONS_PORT") or port
-        server = [f"--port={model_server_port}", f"--model_config_file={config}"]
-        with (
-            _child("serving.model_server", server, quiet) as model_server_process,
-            _child("serving.gateway", [], settings) as gateway,
-        ):
-            children = {"model server": model_server_process, "gateway": gateway}
-            shown = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
-            with console.status(f"loading {model}"):
-                _wait_until_ready(f"http://{shown}:{operations_port}/readyz", children)
-            console.print(f"Play at [bold]http://{shown}:{port}[/]   (Ctrl-C ends it)", soft_wrap=True)
-            _watch(children)
+        with console.status(waiting) as status:
+            _wait_until_ready(
+                f"http://{shown}:{operations_port}/readyz",
+                children,
+                lambda reason: status.update(f"{waiting}: {escape(reason)}"),
+            )
+        console.print(f"Play at [bold]http://{shown}:{port}[/]   (Ctrl-C ends it)", soft_wrap=True)
+        watch(children)
 
 
 def model_server(context: typer.Context) -> None:
@@ -114,7 +129,25 @@ def model_server(context: typer.Context) -> None:
     raise typer.Exit(main(context.args))
 
 
+def _check_address(model_server: str, model_server_port: int | None) -> None:
+    if model_server_port is not None:
+        raise KakeaiError("leave --model-server-port out: --model-server names the port")
+    if not _ADDRESS.fullmatch(model_server):
+        raise KakeaiError(f"--model-server must be HOST:PORT, not {model_server!r}")
+
+
+def _bundle(bundle: Path) -> tuple[list[str], "MelodyRnn"]:
+    """Return the name of a bundle's model, as the only one of a list, and the model."""
+    path = bundle_path(str(bundle))
+    require("keras", "kakeai serve --bundle", "pipeline")
+    with console.status(f"reading {path}"):
+        from kakeai.model.magenta.bundle import read_bundle
+
+        return [path.stem], read_bundle(path)
+
+
 def _models(store: str) -> list[str]:
+    require("tensorflow", "kakeai serve --store", "model-server")
     folder = location(store)
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     models = [name for name in names if model_store.versions(folder, name)]
@@ -164,64 +197,24 @@ def _free_port() -> int:
         return trial.getsockname()[1]
 
 
-@contextmanager
-def _child(module: str, arguments: list[str], settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    # In a session of its own, so that Ctrl-C reaches it through us, once, and in order.
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, **settings},
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",  # TensorFlow may log any bytes
-        start_new_session=True,
-    )
-    shown = threading.Thread(target=_show, args=(process,), daemon=True)
-    shown.start()
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shown.join(STOP_SECONDS)  # so that its last words are on the screen before ours
+def _wait_until_ready(url: str, children: Children, on_wait: Callable[[str], None]) -> None:
+    """Return when the gateway is ready; `on_wait` gets the gateway's sentence that says why it is not.
 
-
-def _show(process: subprocess.Popen[str]) -> None:
-    """Show what a process logs. It is read to its end whatever happens: a full pipe would stop the process."""
-    assert process.stderr is not None
-    with process.stderr as lines:
-        for line in lines:
-            # Rich raises SystemExit where the screen is a pipe that nobody reads any more.
-            with suppress(Exception, SystemExit):
-                if not is_note(line.encode()):
-                    console.print(line.rstrip(), style="dim", markup=False, soft_wrap=True)
-
-
-def _wait_until_ready(url: str, children: dict[str, subprocess.Popen[str]]) -> None:
+    Raises:
+        KakeaiError: A child ended.
+        ServiceError: No model is ready after READY_SECONDS.
+    """
     deadline = time.monotonic() + READY_SECONDS
+    reason = "the lines above say why"
     while time.monotonic() < deadline:
-        _must_run(children)
+        must_run(children)
         try:
             with urllib.request.urlopen(url, timeout=POLL_SECONDS * 10):
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(POLL_SECONDS)
-    raise KakeaiError(f"no model was ready within {READY_SECONDS:.0f} s; the lines above say why")
-
-
-def _watch(children: dict[str, subprocess.Popen[str]]) -> None:
-    try:
-        while True:
-            _must_run(children)
-            time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        console.print("\nstopping")
-
-
-def _must_run(children: dict[str, subprocess.Popen[str]]) -> None:
-    for name, process in children.items():
-        if process.poll() is not None:
-            raise KakeaiError(f"the {name} ended with status {process.returncode}; the lines above say why")
+        except urllib.error.HTTPError as error:
+            reason = json.load(error).get("detail", reason)
+            on_wait(reason)
+        except OSError:  # the gateway does not listen yet
+            pass
+        time.sleep(POLL_SECONDS)
+    raise ServiceError(f"no model was ready within {READY_SECONDS:.0f} s: {reason}")

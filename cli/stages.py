@@ -254,7 +254,7 @@ def bundle(
 
     begun = time.monotonic()
     result = run(location(run_dir), output, name, step)
-    figures = {"step": result.step, "bundle": str(result.bundle)}
+    figures = {"step": result.step, "bundle": str(result.bundle), "warning": result.warning}
     show_stage("bundle", {**figures, "seconds": time.monotonic() - begun})
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kakeai.errors import KakeaiError
+from kakeai.extras import require
 from kakeai.storage import location
 
 
@@ -18,6 +19,7 @@ def tensorboard(
 
     Example: kakeai tensorboard work/checkpoints
     """
+    require("tensorboard", "kakeai tensorboard", "pipeline")
     if not location(run_dir).is_dir():
         raise KakeaiError(f"there is no folder {run_dir}; give the folder of a training run")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", run_dir, "--port", str(port)]

@@ -15,4 +15,4 @@ def bundle_component(run: Input[Artifact], model: str, work: str, bundled: Outpu
 
     with stage("bundle", work) as running:
         result = bundle(Path(run.path), Path(bundled.path), model)
-        running.figures.update(step=result.step, bundle=result.bundle.name)
+        running.figures.update(step=result.step, bundle=result.bundle.name, warning=result.warning)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from kfp import dsl
 
-IMAGE = "kakeai/pipeline:0.1.0"  # `pipelines.dag.compile_pipeline` puts another in its place
+IMAGE = f"kakeai/pipeline:{version('kakeai')}"  # `pipelines.dag.compile_pipeline` puts another in its place
 
 
 def component(function: Callable[..., Any]) -> Any:  # noqa: ANN401  a component, or the function itself

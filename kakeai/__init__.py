@@ -55,8 +55,11 @@ def load(bundle: "str | os.PathLike[str]") -> "Partner":
     """Return the model in a `.mag` bundle, of Kakeai or of Magenta, ready to answer.
 
     Raises:
-        KakeaiError: The file cannot be read, or it is no bundle.
+        KakeaiError: The file cannot be read, it is no bundle, or TensorFlow is not installed.
     """
+    from kakeai.extras import require
+
+    require("tensorflow", "kakeai.load", "pipeline")
     from kakeai.partner import Partner
 
     return Partner.load(Path(bundle).expanduser())

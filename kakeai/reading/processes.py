@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from kakeai.errors import KakeaiError
+from kakeai.extras import require
 from kakeai.reading.formats import FileReading, FileToRead
 from kakeai.reading.reader import OUT_OF_MEMORY
 
@@ -44,7 +45,8 @@ class ReadingProcesses:
         seconds_per_batch: int = SECONDS_PER_BATCH,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        """Start no process yet."""
+        """Start no process yet. Raises MissingExtraError without note-seq, which reads MusicXML and ABC."""
+        require("note_seq", "reading a corpus", "pipeline")
         self._num_processes = num_processes
         self._limits = _Limits(seconds_per_batch, memory_bytes)
         self._threads = ThreadPoolExecutor(num_processes)  # each waits for a process of its own

@@ -7,7 +7,7 @@ import grpc
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from kakeai.errors import KakeaiError
+from kakeai.extras import MissingExtraError
 from serving.gateway.api import problems
 from serving.gateway.api.docs import serve_docs
 from serving.gateway.gateway import Gateway
@@ -80,13 +80,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _trace(app: FastAPI, endpoint: str) -> grpc.aio.ClientInterceptor:
-    """Trace an application's requests, and with what is returned its calls. Raises KakeaiError without the extra."""
+    """Trace an application's requests, and with the returned interceptor its calls. Raises MissingExtraError."""
     try:
         from serving.gateway.telemetry.traces import CallTraces, RequestTraces, open_traces
-    except ModuleNotFoundError as error:
-        raise KakeaiError(
-            f"{variable('traces')} is set, but {error.name} is not installed: install kakeai[traces]."
-        ) from None
+    except ModuleNotFoundError:
+        raise MissingExtraError(variable("traces"), "traces") from None
     provider = open_traces(endpoint)
     app.add_middleware(RequestTraces, provider=provider)
     return CallTraces(provider)

@@ -107,7 +107,7 @@ def test_without_music21_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "music21" else find_spec(name)
     )
-    with pytest.raises(KakeaiError, match="pip install music21"):
+    with pytest.raises(KakeaiError, match=r"^kakeai corpus oneills needs kakeai\[pipeline\]"):
         oneills(tmp_path / "corpus")
     assert not (tmp_path / "corpus").exists()
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.serve import _child, _model_config
+from cli.children import child
+from cli.serve import _model_config, _wait_until_ready
 from kakeai.errors import KakeaiError
 from serving.model_server.config import Latest, ServedModel, read_config_file
 
@@ -82,5 +83,40 @@ def test_a_child_that_logs_any_bytes_never_waits_to_be_read(tmp_path):
     (tmp_path / "noisy.py").write_text(
         "import os\nos.write(2, b'\\xff\\n')\nfor _ in range(1000): os.write(2, b'x' * 1000 + b'\\n')\n"
     )
-    with _child("noisy", [], {"PYTHONPATH": str(tmp_path)}) as noisy:
+    with child("noisy", [], {"PYTHONPATH": str(tmp_path)}) as noisy:
         assert noisy.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "give one of --store"),
+        (["--store", "store", "--model-server", "localhost:8500"], "give one of --store"),
+        (["--model-server", "localhost"], "--model-server must be HOST:PORT, not 'localhost'"),
+        (
+            ["--model-server", "localhost:8500", "--model-server-port", "8501"],
+            "leave --model-server-port out",
+        ),
+    ],
+)
+def test_what_to_play_with_is_named_once(kakeai, options, sentence):
+    ran = kakeai("serve", *options)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"kakeai: {sentence}")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_the_gateway_says_why_no_model_is_ready():
+    class Said(Exception):
+        pass
+
+    def say(reason):
+        raise Said(reason)
+
+    port, nobody = free_port(), free_port()
+    settings = {"KAKEAI_PORT": str(port), "KAKEAI_MODEL_SERVER": f"127.0.0.1:{nobody}"}
+    with (
+        child("serving.gateway", [], settings) as gateway,
+        pytest.raises(Said, match="model server"),
+    ):
+        _wait_until_ready(f"http://127.0.0.1:{port}/readyz", {"gateway": gateway}, say)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cli.stages import COMMANDS as STAGES
+from components.kubeflow import IMAGE
 from pipelines.pods import PODS, WEBHOOK_SECRET
 
 COMMITTED = Path(__file__).parents[2] / "pipelines" / "kakeai.yaml"
@@ -47,7 +48,7 @@ def test_every_stage_runs_in_our_image_and_installs_nothing(pipeline):
     executors = pipeline["deploymentSpec"]["executors"]
     assert set(executors) == {f"exec-{stage}-component" for stage in (*STAGES, "notify")}
     for executor in executors.values():
-        assert executor["container"]["image"] == "kakeai/pipeline:0.1.0"
+        assert executor["container"]["image"] == IMAGE
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 

@@ -1,29 +1,23 @@
 """Weights ⇄ Magenta's bundles (`.mag`).
 
-A bundle is written by Magenta itself, from its own graph with our weights in it. It is read by its weights only: the
-graph inside is a stranger's program, and is never run.
+Kakeai reads the weights of a bundle only: the graph inside is a stranger's program, and is never run.
 """
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from kakeai.errors import KakeaiError
+from kakeai.extras import is_installed
 from kakeai.local_files import read_file
-from kakeai.model.configs import Config, config_named
-from kakeai.model.encodings.whole_melodies import encoding_of
+from kakeai.model.configs import config_named
 from kakeai.model.magenta.checkpoint_v1 import read_weights
 from kakeai.model.magenta.model import attn_length_in_graph, model_of
 from kakeai.model.magenta.weights import magenta_weights
+from kakeai.model.magenta.written_by_magenta import bundle_by_magenta
 from kakeai.model.network.melody_rnn import MelodyRnn
-from kakeai.protos.kakeai.formats_pb2 import GeneratorBundle
+from kakeai.protos.kakeai.formats_pb2 import GeneratorBundle, GeneratorDetails
 from kakeai.storage import write_whole
 
 LARGEST_BUNDLE = 2**28  # bytes; the published ones have up to 20 MB
@@ -31,48 +25,30 @@ LARGEST_HPARAMS = 2**16  # bytes of NAME.hparams; Kakeai writes a few hundred
 
 
 def write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
-    """Write `path` (NAME.mag) for Magenta's own programs, and NAME.hparams beside it (config, tab, hparams).
+    """Write `path` (NAME.mag), and NAME.hparams beside it (config, tab, hparams).
 
-    The bundle's graph has a batch of one, which answers soonest.
+    Magenta's own programs open the bundle if Magenta is installed here. If it is not, the bundle holds the weights
+    alone: Kakeai reads it, and Magenta's programs do not.
     """
-    with _magenta_unheard():
-        _write_bundle(model, path, description)
+    content = bundle_by_magenta(model, description) if is_installed("magenta") else _weights_alone(model)
+    write_whole(path.with_suffix(".hparams"), f"{model.config.name}\t{model.config.hparams}\n".encode())
+    write_whole(path, content)
 
 
-def _write_bundle(model: MelodyRnn, path: Path, description: str) -> None:
+def _weights_alone(model: MelodyRnn) -> bytes:
     import tensorflow.compat.v1 as tf1  # pyright: ignore[reportMissingImports]
-    from magenta.contrib.training import HParams as MagentaHParams
-    from magenta.models.melody_rnn import melody_rnn_model, melody_rnn_sequence_generator
-    from magenta.models.shared import events_rnn_graph
 
-    config = melody_rnn_model.MelodyRnnConfig(
-        _details(model.config),
-        _encoder_decoder(model.config),
-        MagentaHParams(**_magenta_hparams(model.config)),
-        model.config.min_note,
-        model.config.max_note,
-        model.config.transpose_to_key,  # pyright: ignore[reportArgumentType]  Magenta too has None there
-    )
     weights = magenta_weights(model)
-    with tempfile.TemporaryDirectory() as folder:
-        with tf1.Graph().as_default(), tf1.Session() as session:
-            events_rnn_graph.get_build_graph_fn("generate", config)()
-            variables = {variable.op.name: variable for variable in tf1.global_variables()}
-            if variables.keys() != weights.keys():
-                raise RuntimeError(
-                    f"Magenta's graph wants other weights: {variables.keys() ^ weights.keys()}"
-                )
-            for name, variable in variables.items():
-                variable.load(weights[name], session)
-            tf1.train.Saver().save(session, str(Path(folder, "model.ckpt")), write_meta_graph=False)
-        generator = melody_rnn_sequence_generator.MelodyRnnSequenceGenerator(
-            melody_rnn_model.MelodyRnnModel(config), config.details, config.steps_per_quarter, folder
-        )
-        written = Path(folder, "bundle.mag")
-        with generator:
-            generator.create_bundle_file(str(written), description)
-        write_whole(path.with_suffix(".hparams"), f"{model.config.name}\t{model.config.hparams}\n".encode())
-        write_whole(path, written.read_bytes())
+    with tempfile.TemporaryDirectory() as folder, tf1.Graph().as_default(), tf1.Session() as session:
+        for name, values in weights.items():
+            tf1.Variable(values, name=name)
+        session.run(tf1.global_variables_initializer())
+        saver = tf1.train.Saver(write_version=tf1.train.SaverDef.V1)
+        checkpoint = Path(saver.save(session, str(Path(folder, "model.ckpt")), write_meta_graph=False))
+        return GeneratorBundle(
+            generator_details=GeneratorDetails(id=model.config.name),
+            checkpoint_file=[checkpoint.read_bytes()],
+        ).SerializeToString()
 
 
 def read_bundle(path: Path, config: str = "", hparams: str = "") -> MelodyRnn:
@@ -99,49 +75,6 @@ def read_bundle(path: Path, config: str = "", hparams: str = "") -> MelodyRnn:
     in_graph = attn_length_in_graph(bundle.metagraph_file)
     told = [beside, f"attn_length={in_graph}" if in_graph else "", hparams]  # the last word counts
     return model_of(path, weights, name, config, ",".join(told))
-
-
-@contextmanager
-def _magenta_unheard() -> Iterator[None]:
-    # It is of 2022, and told of its old ways at every turn.
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-def _details(config: Config) -> Any:  # noqa: ANN401  a GeneratorDetails
-    from note_seq.protobuf import generator_pb2
-
-    return generator_pb2.GeneratorDetails(id=config.name, description=config.description)
-
-
-def _encoder_decoder(config: Config) -> Any:  # noqa: ANN401  an EventSequenceEncoderDecoder
-    import note_seq
-
-    lookbacks = list(encoding_of(config).lookbacks)
-    pitches = config.min_note, config.max_note
-    if config.encoding == "key":
-        return note_seq.KeyMelodyEncoderDecoder(*pitches, lookbacks)
-    one_hot = note_seq.MelodyOneHotEncoding(*pitches)
-    if config.encoding == "lookback":
-        return note_seq.LookbackEventSequenceEncoderDecoder(one_hot, lookbacks)
-    return note_seq.OneHotEventSequenceEncoderDecoder(one_hot)
-
-
-def _magenta_hparams(config: Config) -> dict[str, Any]:
-    return {
-        **asdict(config.hparams),
-        "batch_size": 1,
-        "rnn_layer_sizes": list(config.hparams.rnn_layer_sizes),
-        "residual_connections": False,
-        "use_cudnn": False,
-    }
 
 
 def _parse(path: Path) -> GeneratorBundle:

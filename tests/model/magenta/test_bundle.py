@@ -1,6 +1,7 @@
 """Bundles are opened by the real Magenta, and its answers compared with ours."""
 
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,6 +185,18 @@ def test_magenta_plays_our_bundle_with_our_probabilities(model, tmp_path):
     assert (
         (tmp_path / "ours.hparams").read_text().startswith(f"{name}\tbatch_size=128,rnn_layer_sizes=[24,16]")
     )
+
+
+def test_without_magenta_a_bundle_keeps_the_weights_and_kakeai_reads_it(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "magenta", None)  # as if it were not installed
+    write_bundle(model, tmp_path / "a.mag", "a test")
+    write_bundle(model, tmp_path / "b.mag", "a test")
+    assert (tmp_path / "a.mag").read_bytes() == (
+        tmp_path / "b.mag"
+    ).read_bytes()  # its hash is the model's identity
+    read = read_bundle(tmp_path / "a.mag")
+    assert read.config == model.config
+    np.testing.assert_array_equal(our_probabilities(read), our_probabilities(model))
 
 
 def test_a_bundle_made_by_magenta_plays_here_with_its_probabilities(theirs, tmp_path):
