@@ -109,7 +109,6 @@ async def gateway_figures(folder: Path) -> list[Figure]:
             busy = await through.longest_stop()
             await direct.close()
             await through.close()
-        held = await stops(server.address, "attention")
         with gateway(server, folder / "gateway.log") as front:
             with_sessions = await _resident_mb_with_sessions(front)
     at = f"attention_rnn, {QUIET_RATE:g} requests/s"
@@ -123,13 +122,19 @@ async def gateway_figures(folder: Path) -> list[Figure]:
         Figure("through the gateway", f"{CLIENTS} clients", "answers/s", full[1].rate),
         Figure("gateway's share", f"{CLIENTS} clients", "%", 100 * full[1].rate / full[0].rate, MIN_SHARE),
         Figure("loop's longest stop", f"{CLIENTS} clients", "ms at most", busy),
-        *(
-            Figure("loop's longest stop", name, "ms of processor", ms, MAX_STOP_MS)
-            for name, ms in held.items()
-        ),
         Figure("gateway ready", "from the start of its process", "s", ready, MAX_READY_SECONDS),
         Figure("gateway resident", "at rest", "MB", rest, MAX_REST_MB),
         Figure("gateway resident", f"{SESSIONS} idle sessions", "MB", with_sessions, MAX_SESSIONS_MB),
+    ]
+
+
+async def stop_figures(folder: Path) -> list[Figure]:
+    """How long one frame or request holds the gateway's event loop at most."""
+    with model_server(folder / "store", folder / "model_server.log", batched=True) as server:
+        held = await stops(server.address, "attention")
+    return [
+        Figure("longest stop of the loop", name, "ms of processor", ms, MAX_STOP_MS)
+        for name, ms in held.items()
     ]
 
 
@@ -228,9 +233,12 @@ def _all_answered(refused: dict[str, int]) -> None:
 
 
 GATEWAY_NOTE = (
-    "The loop's stops with 64 clients are those that its own metric finds, twenty times a second, and include its wait "
-    "for a processor: three processes want the two that there are. The others are processor time of its longest piece "
-    "of work."
+    "The gateway's own metric gives the longest stop of its loop, twenty times a second. It includes the wait for a "
+    "processor: three processes share the two that there are."
+)
+STOPS_NOTE = (
+    "Each row is the longest single piece of work of the gateway's event loop, in processor time of its thread, best "
+    "of five rounds. Other work on the machine does not count."
 )
 OVERLOAD_NOTE = (
     "Times count from the moment at which a request was due, so that lateness of the clients, which share the two "
@@ -241,6 +249,7 @@ OVERLOAD_NOTE = (
 PARTS = {
     "model-server": ("Model server", model_server_figures, ""),
     "gateway": ("Gateway", gateway_figures, GATEWAY_NOTE),
+    "stops": ("The gateway's event loop", stop_figures, STOPS_NOTE),
     "overload": ("Gateway under overload", overload_figures, OVERLOAD_NOTE),
 }
 

@@ -80,12 +80,12 @@ def _watched_gateway(model_server: str, model: str) -> Iterator[_Watched]:
 def _floods(address: str) -> dict[str, Callable[[], Awaitable[None]]]:
     call = {"type": "call", "turn": 0, "bars": 64, "answer_bars": 8, "notes": _notes()}
     dense = [{"pitch": 3 * n, "start": 0.0, "end": 3600.0} for n in range(33)]
-    history = [{"who": "player", "bars": 1, "notes": dense}] * 240
+    history = [{"who": "player", "bars": 1, "notes": dense}] * 120
     start = {"type": "start", "qpm": 500, "beats_per_bar": 1, "history": history}
     empty = '{"who":"player","bars":1,"notes":[]}'
     sessions = {
         "start of 27,589 turns": [_filled('{"type":"start","history":[', empty, "]}")],
-        "start of 240 dense turns": [json.dumps(start)],
+        "start of 120 dense turns": [json.dumps(start)],
         "start of turns that are none": [_filled('{"type":"start","history":[', "{}", "]}")],
         "call of 4,096 notes of an hour": [_START, json.dumps(call)],
         "call of a mebibyte": [

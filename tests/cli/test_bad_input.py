@@ -74,7 +74,7 @@ def test_what_is_no_bundle(kakeai, tmp_path, taken):
 def test_a_store_without_a_model(kakeai, empty, taken):
     serve = ["serve", "--port", taken]
     refused(kakeai(*serve, "--store", str(empty)), "has no model; fill it with `kakeai pipeline run")
-    refused(kakeai(*serve), "give either --store")
+    refused(kakeai(*serve), "give one of --store")
 
 
 def test_a_port_in_use(kakeai, tmp_path, taken):

@@ -49,7 +49,6 @@ _INTERNAL_ERROR = 1011
 _SERVICE_RESTART = 1012
 _TRY_AGAIN_LATER = 1013
 
-HISTORY = 2  # times as many notes as a phrase may have, in all turns together
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -259,7 +258,7 @@ class _Player:
         if text is None:
             raise MalformedRequest("Frames are JSON text, not binary.")
         frame = text.encode()
-        check_json(frame, HISTORY * gateway.settings.max_notes)
+        check_json(frame, gateway.settings.max_notes)
         await asyncio.sleep(0)
         return client_frame.validate_json(frame)
 

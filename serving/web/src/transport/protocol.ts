@@ -93,11 +93,19 @@ export interface Problem {
   readonly turn?: number | null;
 }
 
-/**
- * How much of the past a gateway is told: its models hear at most 512 sixteenths, which are 32 bars of four beats, and
- * no turn is shorter than a bar.
- */
-const HISTORY_TURNS = 32;
+const HEARD_SIXTEENTHS = 512; // of the past: a model uses no more
+const SIXTEENTHS_PER_BEAT = 4;
+
+/** The last turns, until they have more than a model hears. */
+function heard(turns: readonly Turn[], beatsPerBar: number): readonly Turn[] {
+  let sixteenths = 0;
+  let first = turns.length;
+  while (first > 0 && sixteenths <= HEARD_SIXTEENTHS) {
+    first -= 1;
+    sixteenths += (turns[first]?.bars ?? 0) * beatsPerBar * SIXTEENTHS_PER_BEAT;
+  }
+  return turns.slice(first);
+}
 
 export const startFrame = (
   tempo: Qpm,
@@ -109,7 +117,7 @@ export const startFrame = (
   ...(model === null ? {} : { model }),
   qpm: tempo,
   beats_per_bar: beatsPerBar,
-  history: history.slice(-HISTORY_TURNS).map(({ who, bars, notes }) => ({ who, bars, notes: toWire(notes, tempo) })),
+  history: heard(history, beatsPerBar).map(({ who, bars, notes }) => ({ who, bars, notes: toWire(notes, tempo) })),
 });
 
 /** What the player asks for, the notes aside. */
